@@ -1,0 +1,93 @@
+import { availableParallelism } from "node:os";
+import { z } from "zod";
+
+/** The parts of the program. On one machine a supervisor runs them in a few processes; on many, each is a deployment. */
+export const roles = ["engines", "gateway", "writer", "processor", "projector", "workflows", "api"] as const;
+export type Role = (typeof roles)[number];
+
+const port = (fallback: number) => z.coerce.number().int().min(0).max(65_535).default(fallback);
+const urlOf = (protocols: readonly string[]) =>
+  z.string().refine((value) => protocols.some((protocol) => value.startsWith(`${protocol}://`)), {
+    error: `must be a URL that begins with ${protocols.map((protocol) => `${protocol}://`).join(" or ")}`,
+  });
+
+/** Every variable that the program reads. docs/reference/configuration.md is held to this list by a test. */
+export const configSchema = z.object({
+  EVENTSTORE_URL: urlOf(["esdb", "esdb+discover"]).optional(),
+  MONGODB_URL: urlOf(["mongodb", "mongodb+srv"]).optional(),
+  MONGODB_DATABASE: z.string().min(1).default("fleetlog"),
+  NATS_URL: urlOf(["nats", "tls"]).optional(),
+  INFLUX_URL: urlOf(["http", "https"]).optional(),
+  INFLUX_TOKEN: z.string().optional(),
+  INFLUX_ORG: z.string().default("fleetlog"),
+  INFLUX_BUCKET: z.string().min(1).default("fleetlog"),
+  MQTT_BROKER_URL: urlOf(["mqtt", "mqtts", "ws", "wss"]).optional(),
+  FLEETLOG_DATA_DIR: z.string().min(1).default("./data"),
+  FLEETLOG_HOST: z.string().min(1).default("0.0.0.0"),
+  FLEETLOG_HTTP_PORT: port(8080),
+  FLEETLOG_MQTT_PORT: port(1883),
+  FLEETLOG_ROLES: z
+    .string()
+    .default(roles.join(","))
+    .transform((list) => list.split(",").map((role) => role.trim()))
+    .pipe(z.array(z.enum(roles, { error: `must be a list of ${roles.join(", ")}` })).min(1)),
+  FLEETLOG_LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace"]).default("info"),
+  FLEETLOG_TOKEN_SECRET: z.string().min(32, { error: "must have at least 32 characters" }).optional(),
+  FLEETLOG_MAX_PAYLOAD_BYTES: z.coerce.number().int().min(1_024).max(8_388_608).default(262_144),
+  FLEETLOG_MAX_CONNECTIONS: z.coerce.number().int().min(1).default(50_000),
+  /** Seconds that a device may be away before it is said to be offline. */
+  FLEETLOG_OFFLINE_GRACE_SECONDS: z.coerce.number().min(0).default(30),
+  /** Days that a reading's timestamp may lie in the past. */
+  FLEETLOG_MAX_READING_AGE_DAYS: z.coerce.number().positive().default(366),
+});
+
+/** Variables of CONTRACT whose doors are not built yet: named as such instead of being ignored. */
+const notYet = ["FLEETLOG_MQTTS_PORT", "FLEETLOG_COAP_PORT", "FLEETLOG_COAPS_PORT", "MQTT_BROKER_URL"] as const;
+
+export type Config = Readonly<z.infer<typeof configSchema>> & {
+  readonly cores: number;
+  /** Sentences that the log should say once at start. */
+  readonly warnings: readonly string[];
+};
+
+/** Names every wrong key at once: the program ends with exit code 2 on it. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(
+      `the configuration has ${problems.length === 1 ? "a mistake" : `${problems.length} mistakes`}:\n${problems.map((problem) => `  ${problem}`).join("\n")}`,
+    );
+    this.name = "ConfigError";
+    this.problems = problems;
+  }
+}
+
+/**
+ * Reads the configuration from the environment, once. An empty variable counts as unset.
+ * Throws a ConfigError with a line per wrong key, misspelt FLEETLOG_ keys among them.
+ */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const given = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ""),
+  );
+  const known = new Set<string>([...Object.keys(configSchema.shape), ...notYet]);
+  const problems = Object.keys(given)
+    .filter((key) => key.startsWith("FLEETLOG_") && !known.has(key))
+    .map((key) => `${key} is not a setting of Fleetlog: see docs/reference/configuration.md`);
+  const parsed = configSchema.safeParse(given);
+  if (!parsed.success) {
+    problems.push(
+      ...parsed.error.issues.map((issue) => {
+        const key = String(issue.path[0]);
+        const shown = key.endsWith("TOKEN") || key.endsWith("SECRET") ? "" : ` (it is ${JSON.stringify(given[key])})`;
+        return `${key}: ${issue.message}${shown}`;
+      }),
+    );
+  }
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
+  const warnings = notYet
+    .filter((key) => given[key] !== undefined)
+    .map((key) => `${key} is set, but that door is not built yet: nothing listens for it`);
+  return { ...parsed.data, cores: availableParallelism(), warnings };
+}

@@ -1,0 +1,45 @@
+import { DomainError } from "../error.js";
+import { jsonBytes, MAX_JSON_BYTES } from "../json.js";
+import type { JsonValue } from "../json.js";
+import type { DeviceDetails, Location } from "./events.js";
+
+/** The longest of each text field: the columns of the registry that operators know from other platforms. */
+const MAX_LENGTH = { name: 255, description: 4096, manufacturer: 100, model: 100, firmwareVersion: 50 } as const;
+
+export function checkDetails(details: DeviceDetails): void {
+  for (const [field, most] of Object.entries(MAX_LENGTH)) {
+    const value = details[field as keyof typeof MAX_LENGTH];
+    if (value !== undefined && value.length > most) {
+      throw new DomainError("INVALID_VALUE", `${field} has at most ${most} characters, not ${value.length}`);
+    }
+  }
+  if (details.location !== undefined) checkLocation(details.location);
+  if (details.metadata !== undefined && jsonBytes(details.metadata) > MAX_JSON_BYTES) {
+    throw new DomainError("INVALID_VALUE", `metadata has at most ${MAX_JSON_BYTES} bytes of JSON`);
+  }
+}
+
+function checkLocation({ site, latitude, longitude }: Location): void {
+  if (site !== undefined && (site.length === 0 || site.length > 64 || /[\p{Cc}]/u.test(site))) {
+    throw new DomainError("INVALID_VALUE", "location.site has 1 to 64 characters, none of them a control character");
+  }
+  if (latitude !== undefined && !(Math.abs(latitude) <= 90)) {
+    throw new DomainError("INVALID_VALUE", `location.latitude ${latitude} is not between -90 and 90 degrees`);
+  }
+  if (longitude !== undefined && !(Math.abs(longitude) <= 180)) {
+    throw new DomainError("INVALID_VALUE", `location.longitude ${longitude} is not between -180 and 180 degrees`);
+  }
+}
+
+/** The fields of `wanted` that differ from `current`. */
+export function changedDetails(current: DeviceDetails, wanted: DeviceDetails): DeviceDetails {
+  const changed = Object.entries(wanted as Record<string, JsonValue | undefined>).filter(
+    ([field, value]) =>
+      value !== undefined && !same(value, current[field as keyof DeviceDetails] as JsonValue | undefined),
+  );
+  return Object.fromEntries(changed) as DeviceDetails;
+}
+
+function same(a: JsonValue, b: JsonValue | undefined): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
