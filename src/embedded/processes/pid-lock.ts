@@ -60,7 +60,8 @@ function removeStale(path: string, stale: LockHolder | undefined): void {
     return; // someone else has removed it
   }
   const taken = readHolder(aside);
-  if (taken !== undefined && taken.token !== stale?.token && isRunning(taken)) placeWithContent(path, JSON.stringify(taken));
+  if (taken !== undefined && taken.token !== stale?.token && isRunning(taken))
+    placeWithContent(path, JSON.stringify(taken));
   rmSync(aside, { force: true });
 }
 

@@ -64,13 +64,16 @@ function identityFromProc(pid: number): ProcessIdentity | undefined {
 
 function identityFromPs(pid: number): ProcessIdentity | undefined {
   try {
-    const options = { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] } as const;
-    const [state = "Z"] = execFileSync("ps", ["-o", "state=", "-p", String(pid)], options).trim();
-    if (state === "Z") return undefined;
-    const startedAt = execFileSync("ps", ["-o", "lstart=", "-p", String(pid)], options).trim();
-    const commandLine = execFileSync("ps", ["-o", "command=", "-p", String(pid)], options).trim();
+    if (ps("state", pid).startsWith("Z")) return undefined;
+    const startedAt = ps("lstart", pid);
+    const commandLine = ps("command", pid);
     return { pid, startedAt, commandLine };
   } catch {
     return undefined; // ps ends with 1 when there is no such process
   }
+}
+
+function ps(column: "state" | "lstart" | "command", pid: number): string {
+  const output = execFileSync("ps", ["-o", `${column}=`, "-p", String(pid)], { stdio: ["ignore", "pipe", "ignore"] });
+  return output.toString("utf8").trim();
 }

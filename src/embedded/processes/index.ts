@@ -1,0 +1,16 @@
+export { superviseChild } from "./child-process.js";
+export type { ChildProcessOptions, Send, SupervisedChild } from "./child-process.js";
+export { lockDataDir } from "./data-dir-lock.js";
+export { findOrInstall } from "./find-or-install.js";
+export type { FindOrInstallOptions, OnProgress, Program } from "./find-or-install.js";
+export { choosePort } from "./free-port.js";
+export { influxDatabase, startInflux } from "./influx.js";
+export { startNats } from "./nats.js";
+export type { NatsOptions } from "./nats.js";
+export { startNodeProcess, whenParentGone } from "./node-process.js";
+export type { NodeProcessOptions } from "./node-process.js";
+export { identityOf, isRunning } from "./process-identity.js";
+export type { ProcessIdentity } from "./process-identity.js";
+export { tryPidLock } from "./pid-lock.js";
+export type { LockHolder, PidLock } from "./pid-lock.js";
+export type { LocalServer, ServerOptions } from "./server-options.js";
