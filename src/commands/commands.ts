@@ -1,0 +1,79 @@
+import type { EventStoreDBClient } from "@eventstore/db-client";
+import type { Category } from "../events/index.js";
+import { readAggregateEvents, streamName } from "../events/index.js";
+import { FleetlogError, isFleetlogError } from "../platform/errors.js";
+import { newId } from "../platform/ids.js";
+import { Limiter } from "../platform/limiter.js";
+import { Counter, Histogram } from "../platform/metrics.js";
+import type { Registry } from "../platform/metrics.js";
+import type { CommandOutcome, CommandRequest } from "./handler.js";
+import { handleCommand } from "./handler.js";
+
+/** So many commands talk to the event store at once; more wait their turn, and beyond MAX_WAITING are turned away. */
+const MAX_CONCURRENT = 256;
+const MAX_WAITING = 10_000;
+const REMEMBERED_TENANTS = 10_000;
+
+export interface Commands {
+  /** See `handleCommand`. Also throws NOT_FOUND for a tenant that does not exist, LIMIT_EXCEEDED when too many wait. */
+  execute<C extends Category>(
+    request: Omit<CommandRequest<C>, "commandId" | "correlationId"> &
+      Partial<Pick<CommandRequest<C>, "commandId" | "correlationId">>,
+  ): Promise<CommandOutcome>;
+}
+
+export function createCommands(deps: { readonly client: EventStoreDBClient; readonly metrics: Registry }): Commands {
+  const { client, metrics } = deps;
+  const limiter = new Limiter(MAX_CONCURRENT, MAX_WAITING);
+  const tenants = new Set<string>();
+  const total = new Counter({
+    name: "fleetlog_commands_total",
+    help: "Commands by type and outcome: accepted, unchanged, or the code they were refused with",
+    labelNames: ["command", "outcome"],
+    registers: [metrics],
+  });
+  const seconds = new Histogram({
+    name: "fleetlog_command_seconds",
+    help: "From a command's arrival to its events being stored",
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
+    registers: [metrics],
+  });
+
+  async function requireTenant(tenantId: string): Promise<void> {
+    if (tenants.has(tenantId)) return;
+    for await (const _created of readAggregateEvents(client, streamName("tenant", tenantId, tenantId), { limit: 1 })) {
+      if (tenants.size >= REMEMBERED_TENANTS) tenants.clear();
+      tenants.add(tenantId);
+      return;
+    }
+    throw new FleetlogError("NOT_FOUND", `there is no tenant ${tenantId}: create it first`);
+  }
+
+  return {
+    async execute(request) {
+      const { command, tenantId } = request;
+      const end = seconds.startTimer();
+      const commandId = request.commandId ?? newId();
+      const full = { ...request, commandId, correlationId: request.correlationId ?? commandId };
+      try {
+        const outcome = await limiter.run(async () => {
+          if (
+            command.type === "RegisterDevice" ||
+            command.type === "DefineDeviceType" ||
+            command.type === "CreateAlertRule"
+          ) {
+            await requireTenant(tenantId);
+          }
+          return handleCommand(client, full);
+        });
+        total.inc({ command: command.type, outcome: outcome.events.length === 0 ? "unchanged" : "accepted" });
+        return outcome;
+      } catch (error) {
+        total.inc({ command: command.type, outcome: isFleetlogError(error) ? error.code : "INTERNAL" });
+        throw error;
+      } finally {
+        end();
+      }
+    },
+  };
+}

@@ -1,0 +1,6 @@
+export type { EventEnvelope, EventMetadata, FleetlogEvent, LogPosition, Recorded } from "./event.js";
+export { categories, parseStreamName, streamName } from "./stream.js";
+export type { Category, StreamName } from "./stream.js";
+export { decodeEvent, encodeEvent } from "./codec.js";
+export { schemaVersionOf } from "./upcasters.js";
+export { readAggregateEvents } from "./read.js";

@@ -1,0 +1,40 @@
+/**
+ * Every NATS subject and JetStream stream, in one place. Two kinds:
+ * - `fleetlog.{tenant}.…` is public: integrators rely on it (docs/reference/subjects.md);
+ * - `fleetlog-….…` is ours: no tenant's token can match it, because its first token differs.
+ * Tenant and device ids hold no ".", "*" or ">" (see domain/ids.ts), so a subject cannot be crossed by naming.
+ */
+export const subjects = {
+  /** Public, core NATS: each reading, after it is stored in JetStream. */
+  telemetry: (tenant: string, device: string) => `fleetlog.${tenant}.telemetry.${device}`,
+  /** Public, kept in the stream `FLEETLOG_EVENTS`: each domain event, in order. `id` is the aggregate's. */
+  event: (tenant: string, eventType: string, id: string) => `fleetlog.${tenant}.events.${eventType}.${id}`,
+  /** Public, kept in `FLEETLOG_EVENTS`: the alert as it stands after each change. */
+  alert: (tenant: string, severity: string, device: string) => `fleetlog.${tenant}.alerts.${severity}.${device}`,
+  /** Public: readings come in here; a request is answered once they are stored. */
+  ingest: (tenant: string, device: string) => `fleetlog.${tenant}.ingest.${device}`,
+
+  /** Frames of enriched readings, kept in `FLEETLOG_FRAMES` until every consumer is done with them. */
+  frames: (partition: number) => `fleetlog-frames.${partition}`,
+  /** What devices say of themselves (`config`, `health`, `presence`), kept in `FLEETLOG_REPORTS` until it is acted upon. */
+  report: (kind: "config" | "health" | "presence", tenant: string, device: string) =>
+    `fleetlog-reports.${kind}.${tenant}.${device}`,
+  /** Refused messages with their reasons, kept in `FLEETLOG_REJECTIONS`, bounded per device. */
+  rejection: (tenant: string, device: string) => `fleetlog-rejections.${tenant}.${device}`,
+  /** Core NATS, every few seconds: the devices that a gateway holds, with when each was last heard. */
+  seen: "fleetlog-internal.seen",
+  /** Core NATS: a read model's document after a write: `{entity, id, document}`. What subscriptions and caches live on. */
+  changed: (entity: "device" | "device-type" | "alert" | "alert-rule" | "tenant", tenant: string, id: string) =>
+    `fleetlog-internal.changed.${entity}.${tenant}.${id}`,
+  /** Core NATS: `{projection, commit}` after every batch that a projection has written. */
+  shown: (projection: string) => `fleetlog-internal.shown.${projection}`,
+  /** Core NATS request: rebuild the projection named in the payload. */
+  rebuild: "fleetlog-internal.rebuild",
+} as const;
+
+export const streams = {
+  frames: "FLEETLOG_FRAMES",
+  reports: "FLEETLOG_REPORTS",
+  rejections: "FLEETLOG_REJECTIONS",
+  events: "FLEETLOG_EVENTS",
+} as const;

@@ -1,0 +1,80 @@
+import type { AnyBulkWriteOperation, Collection } from "mongodb";
+import { MongoBulkWriteError } from "mongodb";
+import type { Recorded } from "../events/index.js";
+import type { ReadModelDocument } from "./document.js";
+import type { Projection } from "./projection.js";
+
+const DUPLICATE_KEY = 11_000;
+
+/** A defect in a projection, or an event it cannot take: the runner stops on it, because trying again would change nothing. */
+export class PoisonEvent extends Error {
+  constructor(projection: string, event: Recorded, cause: unknown) {
+    super(
+      `projection ${projection} cannot take event ${event.type} ${event.id} at ${event.streamId}@${event.revision}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    );
+    this.name = "PoisonEvent";
+  }
+}
+
+/**
+ * Folds a batch into documents in memory (one read and one write per document, however many events it has) and
+ * writes them in one unordered bulk, each guarded by its revision: what a replay or a second runner brings again matches nothing.
+ * Returns the documents that changed.
+ */
+export async function applyBatch(
+  projection: Projection,
+  collection: Collection<ReadModelDocument>,
+  events: readonly Recorded[],
+): Promise<readonly ReadModelDocument[]> {
+  const ids = [...new Set(events.map((event) => projection.documentId(event)))];
+  const before = new Map<string, ReadModelDocument>();
+  for (const document of await collection.find({ _id: { $in: ids } }).toArray()) before.set(document._id, document);
+
+  const after = new Map<string, ReadModelDocument>();
+  for (const event of events) {
+    const id = projection.documentId(event);
+    const current = after.get(id) ?? before.get(id);
+    if (current !== undefined && event.revision <= current.revision) continue;
+    const next = evolve(projection, current, event);
+    if (next !== undefined) after.set(id, next);
+  }
+  if (after.size === 0) return [];
+  await write(collection, before, [...after.values()]);
+  return [...after.values()];
+}
+
+function evolve(
+  projection: Projection,
+  current: ReadModelDocument | undefined,
+  event: Recorded,
+): ReadModelDocument | undefined {
+  try {
+    return projection.evolve(current, event);
+  } catch (error) {
+    throw new PoisonEvent(projection.name, event, error);
+  }
+}
+
+async function write(
+  collection: Collection<ReadModelDocument>,
+  before: ReadonlyMap<string, ReadModelDocument>,
+  documents: readonly ReadModelDocument[],
+): Promise<void> {
+  const operations = documents.map((document): AnyBulkWriteOperation<ReadModelDocument> => {
+    if (!before.has(document._id)) return { insertOne: { document } };
+    const { _id, ...replacement } = document;
+    return { replaceOne: { filter: { _id, revision: { $lt: document.revision } }, replacement } };
+  });
+  try {
+    await collection.bulkWrite(operations, { ordered: false });
+  } catch (error) {
+    if (!(error instanceof MongoBulkWriteError) || !onlyOvertaken(error)) throw error;
+  }
+}
+
+/** Another runner inserted the document between our read and our write: it shows at least what we would have written, or will. */
+function onlyOvertaken(error: MongoBulkWriteError): boolean {
+  const errors = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
+  return errors.length > 0 && errors.every((one) => one.code === DUPLICATE_KEY && one.errmsg?.includes("_id") === true);
+}

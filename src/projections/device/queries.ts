@@ -1,0 +1,66 @@
+import type { Filter } from "mongodb";
+import type { DeviceStatus } from "../../domain/device/index.js";
+import type { Generations } from "../generations.js";
+import type { Page, PageRequest } from "../page.js";
+import { findPage } from "../page.js";
+import type { DeviceDocument } from "./document.js";
+import { deviceDocumentId } from "./projection.js";
+
+/** Entries match every field given. */
+export interface DeviceQuery {
+  readonly deviceType?: string;
+  readonly statuses?: readonly DeviceStatus[];
+  readonly online?: boolean;
+  readonly site?: string;
+  /** Device ids that begin so. */
+  readonly idPrefix?: string;
+}
+
+export interface DeviceQueries {
+  find(tenantId: string, deviceId: string): Promise<DeviceDocument | undefined>;
+  /** In the order asked, undefined where there is none: a dataloader's batch. */
+  findMany(tenantId: string, deviceIds: readonly string[]): Promise<readonly (DeviceDocument | undefined)[]>;
+  page(tenantId: string, query: DeviceQuery, page: PageRequest): Promise<Page<DeviceDocument>>;
+  count(tenantId: string, query: DeviceQuery): Promise<number>;
+  /** Devices of all tenants that are shown as online, for the sweep that looks for silent ones; a slice of at most `limit` after `afterId`. */
+  online(afterId: string, limit: number): Promise<readonly DeviceDocument[]>;
+}
+
+export function createDeviceQueries(generations: Generations): DeviceQueries {
+  const collection = () => generations.current<DeviceDocument>("devices");
+  return {
+    async find(tenantId, deviceId) {
+      return (await (await collection()).findOne({ _id: deviceDocumentId(tenantId, deviceId) })) ?? undefined;
+    },
+    async findMany(tenantId, deviceIds) {
+      const ids = deviceIds.map((deviceId) => deviceDocumentId(tenantId, deviceId));
+      const found = await (await collection()).find({ _id: { $in: ids } }).toArray();
+      const byId = new Map(found.map((document) => [document._id, document]));
+      return ids.map((id) => byId.get(id));
+    },
+    async page(tenantId, query, page) {
+      return findPage(await collection(), filterOf(tenantId, query), page);
+    },
+    async count(tenantId, query) {
+      return (await collection()).countDocuments(filterOf(tenantId, query));
+    },
+    async online(afterId, limit) {
+      return (await collection())
+        .find({ _id: { $gt: afterId }, "connectivity.online": true }, { sort: { _id: 1 }, limit })
+        .toArray();
+    },
+  };
+}
+
+function filterOf(tenantId: string, query: DeviceQuery): Filter<DeviceDocument> & { readonly tenantId: string } {
+  const { deviceType, statuses, online, site, idPrefix } = query;
+  return {
+    tenantId,
+    ...(deviceType === undefined ? {} : { deviceType }),
+    ...(statuses === undefined ? {} : { status: statuses.length === 1 ? statuses[0] : { $in: statuses } }),
+    ...(online === undefined ? {} : { "connectivity.online": online }),
+    ...(site === undefined ? {} : { "location.site": site }),
+    // A range, not a pattern: it uses the index, and there is nothing in it to escape.
+    ...(idPrefix === undefined ? {} : { deviceId: { $gte: idPrefix, $lt: `${idPrefix}\uFFFF` } }),
+  } as Filter<DeviceDocument> & { readonly tenantId: string };
+}

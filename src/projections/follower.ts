@@ -1,0 +1,131 @@
+import type { EventStoreDBClient } from "@eventstore/db-client";
+import type { Category, LogPosition } from "../events/index.js";
+import { Backoff } from "../platform/backoff.js";
+import { messageOf } from "../platform/errors.js";
+import type { HasHealth, PartHealth, Running } from "../platform/lifecycle.js";
+import type { Logger } from "../platform/logger.js";
+import { PoisonEvent } from "./apply-batch.js";
+import { Fenced } from "./checkpoints.js";
+import type { Checkpoints } from "./checkpoints.js";
+import type { Batch } from "./subscribe.js";
+import { subscribeInBatches } from "./subscribe.js";
+
+export interface FollowerDeps {
+  readonly client: EventStoreDBClient;
+  readonly checkpoints: Checkpoints;
+  readonly logger: Logger;
+  /** The fencing token under which checkpoints are stored. */
+  readonly fence: number;
+}
+
+export interface FollowerOptions {
+  /** Names the checkpoint and the line in /readyz. */
+  readonly name: string;
+  readonly categories: readonly Category[];
+  /** Does the work of a batch. When it resolves, the batch's position becomes the checkpoint. */
+  readonly handle: (batch: Batch) => Promise<void>;
+  /** After the checkpoint of a batch is stored. */
+  readonly afterCheckpoint?: (batch: Batch) => void;
+}
+
+export interface Follower extends Running, HasHealth {
+  /** The last position whose work is done. */
+  readonly position: LogPosition | undefined;
+  readonly eventsHandled: number;
+  /** Resolves when it has once had nothing left to read; rejects when it stopped for good before that. */
+  readonly caughtUp: Promise<void>;
+}
+
+/**
+ * Follows the log from its checkpoint, for ever: subscribes again with back-off after every loss, whatever its form, and
+ * never lets the checkpoint pass an event that is not handled. A poison event stops it, loudly: trying again would change nothing.
+ */
+export function follow(deps: FollowerDeps, options: FollowerOptions): Follower {
+  const { client, checkpoints, fence } = deps;
+  const { name, categories } = options;
+  const logger = deps.logger.child({ follower: name });
+  const stopping = new AbortController();
+  const backoff = new Backoff({ initialMs: 100, maxMs: 5_000 });
+  let position: LogPosition | undefined;
+  let eventsHandled = 0;
+  let lagSince: Date | undefined;
+  let trouble: { readonly state: "degraded" | "down"; readonly detail: string } | undefined = {
+    state: "degraded",
+    detail: "starting",
+  };
+  let resolveCaughtUp: () => void = () => undefined;
+  let rejectCaughtUp: (reason: Error) => void = () => undefined;
+  const caughtUp = new Promise<void>((resolve, reject) => {
+    resolveCaughtUp = resolve;
+    rejectCaughtUp = reject;
+  });
+  // Nobody has to wait for it.
+  caughtUp.catch(() => undefined);
+
+  async function run(): Promise<void> {
+    position = await checkpoints.load(name);
+    for await (const batch of subscribeInBatches(client, categories, position, stopping.signal)) {
+      lagSince = batch.events[0] === undefined ? lagSince : batch.lastCreated;
+      if (batch.events.length > 0) await options.handle(batch);
+      if (batch.position !== undefined) await checkpoints.store(name, batch.position, fence);
+      position = batch.position;
+      eventsHandled += batch.events.length;
+      backoff.reset();
+      trouble = undefined;
+      options.afterCheckpoint?.(batch);
+      if (batch.caughtUp) {
+        lagSince = undefined;
+        resolveCaughtUp();
+      }
+      if (stopping.signal.aborted) return;
+    }
+    throw new Error("the subscription ended");
+  }
+
+  async function runForEver(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      try {
+        await run();
+      } catch (error) {
+        if (stopping.signal.aborted) return;
+        if (error instanceof PoisonEvent || error instanceof Fenced) {
+          trouble = { state: "down", detail: error.message };
+          logger.fatal({ error: error.message }, "stopped for good: mend the cause, then start again");
+          rejectCaughtUp(error);
+          return;
+        }
+        trouble = { state: "degraded", detail: messageOf(error) };
+        logger.warn({ error: messageOf(error), failures: backoff.failures }, "lost the log; subscribing again");
+        await backoff.wait(stopping.signal).catch(() => undefined);
+      }
+    }
+  }
+
+  const done = runForEver();
+  return {
+    get position() {
+      return position;
+    },
+    get eventsHandled() {
+      return eventsHandled;
+    },
+    caughtUp,
+    health(): readonly PartHealth[] {
+      const lag = lagSince === undefined ? 0 : Math.max(0, Date.now() - lagSince.getTime());
+      return [
+        {
+          name: `projection ${name}`,
+          state: trouble?.state ?? "up",
+          lag,
+          lagUnit: "ms",
+          ...(trouble === undefined ? {} : { detail: trouble.detail }),
+        },
+      ];
+    },
+    async stop() {
+      stopping.abort();
+      rejectCaughtUp(new Error(`${name} was stopped`));
+      await done;
+    },
+  };
+}

@@ -1,0 +1,17 @@
+export type { AlertDocument } from "./alert/document.js";
+export type { AlertQueries, AlertQuery } from "./alert/queries.js";
+export type { AlertRuleDocument } from "./alert-rule/document.js";
+export type { AlertRuleQueries, AlertRuleQuery } from "./alert-rule/queries.js";
+export type { DeviceConfiguration, DeviceCredential, DeviceDocument } from "./device/document.js";
+export { evolveDevice } from "./device/projection.js";
+export type { DeviceQueries, DeviceQuery } from "./device/queries.js";
+export type { DeviceTypeDocument } from "./device-type/document.js";
+export type { DeviceTypeQueries } from "./device-type/queries.js";
+export type { ReadModelDocument } from "./document.js";
+export { MAX_PAGE } from "./page.js";
+export type { Page, PageRequest } from "./page.js";
+export { createReadModels } from "./read-models.js";
+export type { ReadModels } from "./read-models.js";
+export { createShownWaiter } from "./shown.js";
+export type { ShownWaiter } from "./shown.js";
+export type { TenantDocument } from "./tenant/document.js";
