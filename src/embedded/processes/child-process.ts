@@ -147,8 +147,11 @@ function launch(options: ChildProcessOptions, kind: GuardKind): Run {
     const over = (how: string): void => {
       endedHow = how;
       // Its last words may still be in the pipe; a grandchild that keeps the pipe open must not hold us up.
-      child.once("close", () => resolve(how));
-      setTimeout(() => resolve(how), lastWordsWithinMs);
+      const timer = setTimeout(() => resolve(how), lastWordsWithinMs);
+      child.once("close", () => {
+        clearTimeout(timer);
+        resolve(how);
+      });
     };
     child.once("exit", (code, signal) =>
       over(signal === null ? `exited with code ${String(code)}` : `ended by ${signal}`),
