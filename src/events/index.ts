@@ -2,5 +2,7 @@ export type { EventEnvelope, EventMetadata, FleetlogEvent, LogPosition, Recorded
 export { categories, parseStreamName, streamName } from "./stream.js";
 export type { Category, StreamName } from "./stream.js";
 export { decodeEvent, encodeEvent } from "./codec.js";
+export { toPublicEvent } from "./public.js";
+export type { PublicEvent } from "./public.js";
 export { schemaVersionOf } from "./upcasters.js";
 export { readAggregateEvents } from "./read.js";

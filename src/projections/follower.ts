@@ -1,6 +1,7 @@
 import type { EventStoreDBClient } from "@eventstore/db-client";
 import type { Category, LogPosition } from "../events/index.js";
 import { Backoff } from "../platform/backoff.js";
+import { deferred } from "../platform/deferred.js";
 import { messageOf } from "../platform/errors.js";
 import type { HasHealth, PartHealth, Running } from "../platform/lifecycle.js";
 import type { Logger } from "../platform/logger.js";
@@ -53,14 +54,9 @@ export function follow(deps: FollowerDeps, options: FollowerOptions): Follower {
     state: "degraded",
     detail: "starting",
   };
-  let resolveCaughtUp: () => void = () => undefined;
-  let rejectCaughtUp: (reason: Error) => void = () => undefined;
-  const caughtUp = new Promise<void>((resolve, reject) => {
-    resolveCaughtUp = resolve;
-    rejectCaughtUp = reject;
-  });
+  const caughtUp = deferred<void>();
   // Nobody has to wait for it.
-  caughtUp.catch(() => undefined);
+  caughtUp.promise.catch(() => undefined);
 
   async function run(): Promise<void> {
     position = await checkpoints.load(name);
@@ -75,7 +71,7 @@ export function follow(deps: FollowerDeps, options: FollowerOptions): Follower {
       options.afterCheckpoint?.(batch);
       if (batch.caughtUp) {
         lagSince = undefined;
-        resolveCaughtUp();
+        caughtUp.resolve();
       }
       if (stopping.signal.aborted) return;
     }
@@ -91,7 +87,7 @@ export function follow(deps: FollowerDeps, options: FollowerOptions): Follower {
         if (error instanceof PoisonEvent || error instanceof Fenced) {
           trouble = { state: "down", detail: error.message };
           logger.fatal({ error: error.message }, "stopped for good: mend the cause, then start again");
-          rejectCaughtUp(error);
+          caughtUp.reject(error);
           return;
         }
         trouble = { state: "degraded", detail: messageOf(error) };
@@ -109,12 +105,12 @@ export function follow(deps: FollowerDeps, options: FollowerOptions): Follower {
     get eventsHandled() {
       return eventsHandled;
     },
-    caughtUp,
+    caughtUp: caughtUp.promise,
     health(): readonly PartHealth[] {
       const lag = lagSince === undefined ? 0 : Math.max(0, Date.now() - lagSince.getTime());
       return [
         {
-          name: `projection ${name}`,
+          name,
           state: trouble?.state ?? "up",
           lag,
           lagUnit: "ms",
@@ -124,7 +120,7 @@ export function follow(deps: FollowerDeps, options: FollowerOptions): Follower {
     },
     async stop() {
       stopping.abort();
-      rejectCaughtUp(new Error(`${name} was stopped`));
+      caughtUp.reject(new Error(`${name} was stopped`));
       await done;
     },
   };

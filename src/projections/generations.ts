@@ -49,3 +49,8 @@ export function createGenerations(db: Db): Generations {
     },
   };
 }
+
+/** Each generation has its own checkpoint: the live model goes on while the next one is built. */
+export function checkpointName(name: string, generation: number): string {
+  return `${name}_${generation}`;
+}

@@ -4,6 +4,7 @@ import type { Category, LogPosition } from "../events/index.js";
 import { subjects } from "../platform/subjects.js";
 import type { Running } from "../platform/lifecycle.js";
 import { createCheckpoints } from "./checkpoints.js";
+import { checkpointName, createGenerations } from "./generations.js";
 import { projections } from "./projections.js";
 
 /** A note may be lost: the checkpoint itself is looked at this often while someone waits. */
@@ -17,6 +18,7 @@ export interface ShownWaiter extends Running {
 /** Read-your-writes: a command says where its events stand in the log, and here one waits until the read model has passed that place. */
 export function createShownWaiter(deps: { readonly db: Db; readonly nats: NatsConnection }): ShownWaiter {
   const checkpoints = createCheckpoints(deps.db);
+  const generations = createGenerations(deps.db);
   const nameOf = new Map(projections.map((projection) => [projection.category, projection.name]));
   const shown = new Map<string, bigint>();
   const waiters = new Set<{
@@ -40,7 +42,7 @@ export function createShownWaiter(deps: { readonly db: Db; readonly nats: NatsCo
   });
 
   async function poll(name: string): Promise<void> {
-    const position = await checkpoints.load(name);
+    const position = await checkpoints.load(checkpointName(name, await generations.number(name)));
     if (position !== undefined) pass(name, position.commit);
   }
 
