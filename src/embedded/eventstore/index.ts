@@ -1,0 +1,2 @@
+export { startEventStore } from "./server.js";
+export type { EventStoreOptions, EventStoreServer } from "./server.js";
