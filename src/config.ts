@@ -26,11 +26,20 @@ export const configSchema = z.object({
   FLEETLOG_HOST: z.string().min(1).default("0.0.0.0"),
   FLEETLOG_HTTP_PORT: port(8080),
   FLEETLOG_MQTT_PORT: port(1883),
+  /** Where the embedded and local engines listen, on the loopback interface only; moved when taken. */
+  FLEETLOG_EVENTSTORE_PORT: port(2113),
+  FLEETLOG_DOCUMENTS_PORT: port(27_017),
+  FLEETLOG_NATS_PORT: port(4222),
+  FLEETLOG_INFLUX_PORT: port(8086),
   FLEETLOG_ROLES: z
     .string()
     .default(roles.join(","))
     .transform((list) => list.split(",").map((role) => role.trim()))
     .pipe(z.array(z.enum(roles, { error: `must be a list of ${roles.join(", ")}` })).min(1)),
+  /** Who this deployment is to leases. Unset: kept in the data directory. */
+  FLEETLOG_NODE_ID: z.string().min(1).max(128).optional(),
+  /** The name of this process in logs and reports; the supervisor sets it for its children. */
+  FLEETLOG_PROCESS: z.string().min(1).max(64).default("fleetlog"),
   FLEETLOG_LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace"]).default("info"),
   FLEETLOG_TOKEN_SECRET: z.string().min(32, { error: "must have at least 32 characters" }).optional(),
   FLEETLOG_MAX_PAYLOAD_BYTES: z.coerce.number().int().min(1_024).max(8_388_608).default(262_144),

@@ -1,0 +1,28 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { newId } from "./platform/ids.js";
+
+/** Small things that a deployment keeps for itself, made at first need; readable by their owner only. */
+
+/** The secret that signs API tokens where none is configured. */
+export function tokenSecretOf(dataDir: string): string {
+  return kept(dataDir, "token-secret", () => randomBytes(48).toString("base64url"));
+}
+
+/** Who this deployment is to leases: the same after a restart, another on every other data directory. */
+export function nodeIdOf(dataDir: string): string {
+  return kept(dataDir, "node-id", newId);
+}
+
+function kept(dataDir: string, name: string, make: () => string): string {
+  mkdirSync(dataDir, { recursive: true });
+  const path = join(dataDir, name);
+  try {
+    // Exclusive: of two processes that start together, one writes and both read.
+    writeFileSync(path, make(), { mode: 0o600, flag: "wx" });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+  return readFileSync(path, "utf8").trim();
+}
