@@ -1,5 +1,6 @@
 // Running another program to its end as if it were us: same terminal, same signals, same exit code.
 import { spawn, spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { LaunchError } from "./progress.mjs";
 import { root } from "./paths.mjs";
@@ -48,17 +49,29 @@ function forwardSignals(child) {
   };
 }
 
-/** npm killed outright tells us nothing; but then we have another parent. Without npm, losing the parent is no reason to end. */
+/** npm killed outright tells us nothing; but then we have other forebears. Without npm, losing them is no reason to end. */
 function watchNpm(onGone) {
-  const parent = process.ppid;
   if (process.env.npm_lifecycle_event === undefined) return undefined;
+  const before = npmAboveUs();
   const timer = setInterval(() => {
-    if (process.ppid === parent) return;
+    if (npmAboveUs() === before) return;
     clearInterval(timer);
     onGone();
   }, 500);
   timer.unref();
   return timer;
+}
+
+/** npm is our parent, or the parent of the shell that it starts us with (which outlives it). Changes when npm goes. */
+function npmAboveUs() {
+  try {
+    const stat = readFileSync(`/proc/${process.ppid}/stat`, "utf8");
+    const name = stat.slice(stat.indexOf("(") + 1, stat.lastIndexOf(")"));
+    const [, shellsParent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return /^(?:ba|da|a)?sh$|^busybox$/u.test(name) ? `${process.ppid} ${shellsParent}` : `${process.ppid}`;
+  } catch {
+    return `${process.ppid}`; // no /proc, or the parent has just gone
+  }
 }
 
 /** Linux: the kernel signals the child when we end. */

@@ -55,6 +55,7 @@ function npm(verb, cache) {
     "--include=optional",
     "--no-audit",
     "--no-fund",
+    "--no-update-notifier",
     "--loglevel=error",
   ];
   if (cache !== undefined) args.push(`--cache=${cache}`);
