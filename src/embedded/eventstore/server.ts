@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setMaxListeners } from "node:events";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import type { ServerUnaryCall, sendUnaryData, serialize } from "@grpc/grpc-js";
 import type { Logger } from "../../platform/logger.js";
@@ -14,6 +15,7 @@ import { read } from "./protocol/read.js";
 import { createAppender } from "./semantics/appender.js";
 import { Commits } from "./semantics/commits.js";
 import { openStore } from "./storage/store.js";
+import type { Store } from "./storage/store.js";
 
 export interface EventStoreOptions {
   /** The directory that holds the data; made if it is not there. One process at a time. */
@@ -49,42 +51,42 @@ const STOP_GRACE_MS = 3_000;
 export async function startEventStore(options: EventStoreOptions): Promise<EventStoreServer> {
   const { path, logger, host = "127.0.0.1" } = options;
   const store = openStore(path, options.mapSizeBytes ?? 64 * 1024 ** 3);
-  const commits = new Commits(store.lastPosition());
-  const stopping = new AbortController();
-  const context: CallContext = {
-    store,
-    commits,
-    appender: createAppender(store, commits),
-    logger,
-    maxAppendBytes: options.maxAppendBytes ?? 1024 * 1024,
-    stopping: stopping.signal,
-  };
-  const server = new Server({
-    "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
-    "grpc.max_send_message_length": -1,
-  });
-  let port = 0;
-  addServices(server, context, () => port);
   try {
-    port = await listen(server, host, options.port ?? 0);
+    const context = createContext(store, options, new AbortController());
+    const server = new Server({
+      "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+      "grpc.max_send_message_length": -1,
+    });
+    addServices(server, context);
+    const port = await listen(server, host, options.port ?? 0);
+    logger.info({ path, host, port, events: context.commits.last }, "the event store is listening");
+    let stopped: Promise<void> | undefined;
+    return { url: `esdb://${host}:${port}?tls=false`, port, stop: () => (stopped ??= stop(server, context)) };
   } catch (error) {
     await store.close();
     throw error;
   }
-  logger.info({ path, host, port, events: commits.last }, "the event store is listening");
-
-  const stop = async (): Promise<void> => {
-    stopping.abort();
-    await shutDown(server);
-    await context.appender.drained();
-    await store.close();
-    logger.info({ path }, "the event store has stopped");
-  };
-  let stopped: Promise<void> | undefined;
-  return { url: `esdb://${host}:${port}?tls=false`, port, stop: () => (stopped ??= stop()) };
 }
 
-function addServices(server: Server, context: CallContext, port: () => number): void {
+function createContext(
+  store: Store,
+  { logger, maxAppendBytes = 1024 * 1024 }: EventStoreOptions,
+  stopping: AbortController,
+): CallContext {
+  setMaxListeners(0, stopping.signal); // one for each open call: many are no leak
+  const commits = new Commits(store.lastPosition());
+  return { store, commits, appender: createAppender(store, commits), logger, maxAppendBytes, stopping };
+}
+
+async function stop(server: Server, { stopping, appender, store, logger }: CallContext): Promise<void> {
+  stopping.abort();
+  await shutDown(server);
+  await appender.drained();
+  await store.close();
+  logger.info("the event store has stopped");
+}
+
+function addServices(server: Server, context: CallContext): void {
   const instanceId = randomUUID();
   // These two write frames that they have encoded themselves (protocol/frames.ts).
   const asIs = ((frames: Frames) => frames) as unknown as serialize<unknown>;
@@ -106,10 +108,7 @@ function addServices(server: Server, context: CallContext, port: () => number): 
     getSupportedMethods: unary((_call: ServerUnaryCall<unknown, unknown>) => features),
   });
   server.addService(gossipService, {
-    read: unary((call: ServerUnaryCall<unknown, unknown>) =>
-      // The address by which the asking client has found us: no other is sure to be good for it.
-      clusterOfOne(instanceId, call.getHost().replace(/:\d+$/, ""), port()),
-    ),
+    read: unary((call: ServerUnaryCall<unknown, unknown>) => clusterOfOne(instanceId, call.getHost())),
   });
 }
 

@@ -35,7 +35,7 @@ export function batchAppend(context: CallContext, call: ServerDuplexStream<strea
 
   const finishIfDone = (): void => {
     if (inFlight > 0 || answers.length > 0 || call.cancelled) return;
-    if (context.stopping.aborted) call.emit("error", stopping());
+    if (context.stopping.signal.aborted) call.emit("error", stopping());
     else if (ended) call.end();
   };
   // The answers to one group are ready together, and leave in one write.
@@ -99,8 +99,8 @@ export function batchAppend(context: CallContext, call: ServerDuplexStream<strea
     call.pause();
     finishIfDone();
   };
-  context.stopping.addEventListener("abort", stop);
-  call.on("close", () => context.stopping.removeEventListener("abort", stop));
+  context.stopping.signal.addEventListener("abort", stop);
+  call.on("close", () => context.stopping.signal.removeEventListener("abort", stop));
 }
 
 function take(append: Unfinished, request: streamsPb.BatchAppendReq, maxBytes: number): void {

@@ -19,13 +19,20 @@ export function supportedMethods(): Features {
   return response;
 }
 
-/** A cluster of one, reached where the asking client has reached it: no other address is sure to be good for it. */
-export function clusterOfOne(instanceId: string, host: string, port: number): ClusterInfo {
+/**
+ * A cluster of one, at the address by which the asking client has found us (`host:port`): no other is sure to be good for it,
+ * through a container's mapped port for one.
+ */
+export function clusterOfOne(instanceId: string, authority: string): ClusterInfo {
+  const colon = authority.lastIndexOf(":");
+  const endPoint = new gossip.EndPoint()
+    .setAddress(authority.slice(0, colon))
+    .setPort(Number(authority.slice(colon + 1)));
   const self = new gossip.MemberInfo()
     .setInstanceId(new shared.UUID().setString(instanceId))
     .setTimeStamp(String(Date.now() * 10_000))
     .setState(gossip.MemberInfo.VNodeState.LEADER)
     .setIsAlive(true)
-    .setHttpEndPoint(new gossip.EndPoint().setAddress(host).setPort(port));
+    .setHttpEndPoint(endPoint);
   return new gossip.ClusterInfo().setMembersList([self]);
 }

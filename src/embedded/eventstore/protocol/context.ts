@@ -12,5 +12,5 @@ export interface CallContext {
   /** Most bytes of data and metadata in one append, as EventStoreDB's `MaxAppendSize`. */
   readonly maxAppendBytes: number;
   /** Aborted when the server stops: calls without an end of their own end then. */
-  readonly stopping: AbortSignal;
+  readonly stopping: AbortController;
 }

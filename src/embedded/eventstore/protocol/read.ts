@@ -22,17 +22,17 @@ export function read(context: CallContext, call: Call): void {
   const end = (): void => gone.abort();
   call.on("cancelled", end);
   call.on("close", end);
-  context.stopping.addEventListener("abort", end);
+  context.stopping.signal.addEventListener("abort", end);
   serve(context, call, gone.signal)
     .then(
-      () => (context.stopping.aborted ? call.emit("error", stopping()) : call.end()),
+      () => (context.stopping.signal.aborted ? call.emit("error", stopping()) : call.end()),
       (error: unknown) => {
         const answer = toProtocolError(error);
         context.logger.debug({ err: error }, "a read was refused");
         call.emit("error", answer);
       },
     )
-    .finally(() => context.stopping.removeEventListener("abort", end));
+    .finally(() => context.stopping.signal.removeEventListener("abort", end));
 }
 
 async function serve(context: CallContext, call: Call, signal: AbortSignal): Promise<void> {
