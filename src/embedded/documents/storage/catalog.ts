@@ -1,0 +1,146 @@
+/** The collections and their indexes, kept in memory and in the store's own table. */
+import type { Database } from "lmdb";
+import { decodeDocument, encodeDocument } from "../semantics/bson.js";
+import type { Document } from "../semantics/bson.js";
+import { numberOf } from "../semantics/values.js";
+import { indexFields, keyPattern, partialOf } from "./index-spec.js";
+import type { IndexSpec } from "./index-spec.js";
+
+export interface Collection {
+  /** `database.collection` */
+  readonly namespace: string;
+  /** The first four bytes of its documents' keys. Never used twice. */
+  readonly id: number;
+  /** The index on `_id` first. */
+  readonly indexes: IndexSpec[];
+}
+
+const formatVersion = 1;
+const countersKey = Buffer.from("\u0000counters");
+
+/** Changes must be made inside a write transaction of the store, which calls `load` again when that transaction fails. */
+export class Catalog {
+  readonly #table: Database<Buffer, Buffer>;
+  readonly #collections = new Map<string, Collection>();
+  #nextId = 1;
+
+  constructor(table: Database<Buffer, Buffer>) {
+    this.#table = table;
+  }
+
+  /** Throws when the files are of another format. */
+  load(): void {
+    this.#collections.clear();
+    this.#nextId = 1;
+    const counters = this.#table.get(countersKey);
+    if (counters !== undefined) {
+      const { format, nextId } = decodeDocument(counters);
+      if (numberOf(format) !== formatVersion) {
+        throw new Error(
+          `The document store's files have format ${numberOf(format) ?? "unknown"}; this program reads ${formatVersion}. Use the version that wrote them, or another data directory.`,
+        );
+      }
+      this.#nextId = numberOf(nextId) ?? 1;
+    }
+    for (const { key, value } of this.#table.getRange({ start: Buffer.from([1]) })) {
+      const namespace = key.toString();
+      this.#collections.set(namespace, decodeCollection(namespace, decodeDocument(value)));
+    }
+  }
+
+  get(namespace: string): Collection | undefined {
+    return this.#collections.get(namespace);
+  }
+
+  all(): readonly Collection[] {
+    return [...this.#collections.values()];
+  }
+
+  create(namespace: string): Collection {
+    const collection: Collection = {
+      namespace,
+      id: this.takeId(),
+      indexes: [
+        {
+          id: this.takeId(),
+          name: "_id_",
+          fields: indexFields({ _id: 1 }),
+          unique: true,
+          sparse: false,
+          partial: undefined,
+          expireAfterSeconds: undefined,
+          multikey: false,
+        },
+      ],
+    };
+    this.#collections.set(namespace, collection);
+    this.save(collection);
+    return collection;
+  }
+
+  takeId(): number {
+    const id = this.#nextId;
+    this.#nextId += 1;
+    this.#write(countersKey, { format: formatVersion, nextId: this.#nextId });
+    return id;
+  }
+
+  save(collection: Collection): void {
+    this.#write(Buffer.from(collection.namespace), {
+      id: collection.id,
+      indexes: collection.indexes.map((index) => ({
+        id: index.id,
+        name: index.name,
+        key: keyPattern(index),
+        unique: index.unique,
+        sparse: index.sparse,
+        multikey: index.multikey,
+        ...(index.partial === undefined ? {} : { partial: index.partial.filter }),
+        ...(index.expireAfterSeconds === undefined ? {} : { expireAfterSeconds: index.expireAfterSeconds }),
+      })),
+    });
+  }
+
+  /** The caller has made room at the new name. */
+  rename(collection: Collection, namespace: string): void {
+    this.remove(collection);
+    const renamed: Collection = { ...collection, namespace };
+    this.#collections.set(namespace, renamed);
+    this.save(renamed);
+  }
+
+  remove(collection: Collection): void {
+    this.#collections.delete(collection.namespace);
+    this.#table.removeSync(Buffer.from(collection.namespace));
+  }
+
+  #write(key: Buffer, value: Document): void {
+    this.#table.putSync(key, encodeDocument(value));
+  }
+}
+
+function decodeCollection(namespace: string, stored: Document): Collection {
+  const indexes: unknown = stored["indexes"];
+  return {
+    namespace,
+    id: numberOf(stored["id"]) ?? 0,
+    indexes: Array.isArray(indexes) ? indexes.map((index: Document) => decodeIndex(index)) : [],
+  };
+}
+
+function decodeIndex(stored: Document): IndexSpec {
+  const key = Object.entries(stored["key"] as Document).map(([path, direction]): [string, number] => [
+    path,
+    numberOf(direction) ?? 1,
+  ]);
+  return {
+    id: numberOf(stored["id"]) ?? 0,
+    name: String(stored["name"]),
+    fields: indexFields(Object.fromEntries(key)),
+    unique: stored["unique"] === true,
+    sparse: stored["sparse"] === true,
+    multikey: stored["multikey"] === true,
+    partial: partialOf(stored["partial"] as Document | undefined),
+    expireAfterSeconds: numberOf(stored["expireAfterSeconds"]),
+  };
+}
