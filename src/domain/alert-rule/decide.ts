@@ -1,6 +1,7 @@
 import type { Decider } from "../decider.js";
 import { never } from "../decider.js";
 import { DomainError } from "../error.js";
+import { sameJson } from "../json.js";
 import type { AlertRuleCommand } from "./commands.js";
 import { checkDefinition } from "./definition.js";
 import type { AlertRuleEvent, RuleDefinition } from "./events.js";
@@ -28,7 +29,7 @@ export function decide(command: AlertRuleCommand, state: AlertRuleState): readon
       }
       const definition: RuleDefinition = { ...state.definition, ...changes };
       checkDefinition(definition);
-      if (JSON.stringify(definition) === JSON.stringify(state.definition)) return [];
+      if (sameJson(definition, state.definition)) return [];
       return [{ type: "AlertRuleUpdated", data: { ...definition, version: state.version + 1 } }];
     }
     case "EnableAlertRule":

@@ -1,5 +1,6 @@
 import type { Decider } from "../decider.js";
 import { DomainError } from "../error.js";
+import { sameJson } from "../json.js";
 import { isMetricName, METRIC_NAME_RULE } from "../metric.js";
 import type { DeviceTypeCommand } from "./commands.js";
 import type { DeviceTypeEvent, MetricDefinition } from "./events.js";
@@ -11,7 +12,7 @@ const MAX_METRICS = 256;
 export function decide(command: DeviceTypeCommand, state: DeviceTypeState): readonly DeviceTypeEvent[] {
   const { tenantId, deviceType, metrics } = command.data;
   check(metrics);
-  if (state.version > 0 && JSON.stringify(metrics) === JSON.stringify(state.metrics)) return [];
+  if (state.version > 0 && sameJson(metrics, state.metrics)) return [];
   return [{ type: "DeviceTypeDefined", data: { tenantId, deviceType, version: state.version + 1, metrics } }];
 }
 
@@ -28,6 +29,10 @@ function check(metrics: readonly MetricDefinition[]): void {
     seen.add(name);
     if (kind !== "number" && (min !== undefined || max !== undefined)) {
       throw new DomainError("INVALID_VALUE", `metric ${name} is a ${kind}: only numbers have a min and a max`);
+    }
+    // NaN and infinities have no JSON: they would be stored as null and come back as no bound.
+    if (!Number.isFinite(min ?? 0) || !Number.isFinite(max ?? 0)) {
+      throw new DomainError("INVALID_VALUE", `metric ${name}: min and max are finite numbers`);
     }
     if (min !== undefined && max !== undefined && min > max) {
       throw new DomainError("INVALID_VALUE", `metric ${name}: min ${min} is above max ${max}`);

@@ -1,6 +1,5 @@
 import { DomainError } from "../error.js";
-import { jsonBytes, MAX_JSON_BYTES } from "../json.js";
-import type { JsonValue } from "../json.js";
+import { jsonBytes, MAX_JSON_BYTES, sameJson } from "../json.js";
 import type { DeviceDetails, Location } from "./events.js";
 
 /** The longest of each text field: the columns of the registry that operators know from other platforms. */
@@ -33,13 +32,8 @@ function checkLocation({ site, latitude, longitude }: Location): void {
 
 /** The fields of `wanted` that differ from `current`. */
 export function changedDetails(current: DeviceDetails, wanted: DeviceDetails): DeviceDetails {
-  const changed = Object.entries(wanted as Record<string, JsonValue | undefined>).filter(
-    ([field, value]) =>
-      value !== undefined && !same(value, current[field as keyof DeviceDetails] as JsonValue | undefined),
+  const changed = Object.entries(wanted).filter(
+    ([field, value]) => value !== undefined && !sameJson(value, current[field as keyof DeviceDetails]),
   );
   return Object.fromEntries(changed) as DeviceDetails;
-}
-
-function same(a: JsonValue, b: JsonValue | undefined): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }
