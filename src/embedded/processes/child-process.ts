@@ -12,7 +12,7 @@ import { LastLines } from "./last-lines.js";
 import { endLeftBehind, type PidFile, removePidFile, writePidFile } from "./left-behind.js";
 import { guard, guardedCommand, type GuardKind, guardKind } from "./parent-guard.js";
 
-/** Over the IPC channel. False when there is no child, or no channel, to take the message. */
+/** Over the IPC channel. False, and not sent, when there is no child to take it or 1,000 messages wait for a child already. */
 export type Send = (message: Serializable) => boolean;
 
 export interface ChildProcessOptions {
@@ -50,6 +50,7 @@ export interface SupervisedChild extends Running, HasHealth {
 }
 
 const lastWordsWithinMs = 500;
+const maxUnsent = 1_000;
 
 interface Run {
   readonly process: ChildProcess;
@@ -59,6 +60,8 @@ interface Run {
   readonly ended: Promise<string>;
   /** The same, at once; `undefined` while it runs. */
   readonly endedHow: () => string | undefined;
+  /** Messages that its channel has not taken yet. */
+  unsent: number;
 }
 
 /**
@@ -113,8 +116,8 @@ export async function superviseChild(options: ChildProcessOptions): Promise<Supe
       } catch {
         return; // asked to stop: the only thing that ends this sleep early
       }
-      run = launch(options, kind);
       try {
+        run = launch(options, kind);
         await becomeReady(options, run, stopping.signal);
         health = { name, state: "up" };
         logger.info({ child: name, pid: run.process.pid, failures: backoff.failures }, "the child process is up again");
@@ -162,17 +165,22 @@ function launch(options: ChildProcessOptions, kind: GuardKind): Run {
       else logger.debug({ child: name, error: error.message }, "the child process could not be reached");
     });
   });
-  const run: Run = { process: child, said, startedAt: Date.now(), ended, endedHow: () => endedHow };
+  const run: Run = { process: child, said, startedAt: Date.now(), ended, endedHow: () => endedHow, unsent: 0 };
   if (child.pid !== undefined) {
     guard(kind, child);
-    if (pidFile !== undefined) writePidFile(pidFile, child.pid);
+    if (pidFile !== undefined) writePidFile(pidFile, child.pid, logger);
     options.onStarted?.(child.pid, (message) => send(run, message));
   }
   return run;
 }
 
 function send(run: Run, message: Serializable): boolean {
-  return run.endedHow() === undefined && run.process.connected && run.process.send(message);
+  if (run.endedHow() !== undefined || !run.process.connected || run.unsent >= maxUnsent) return false;
+  run.unsent += 1;
+  run.process.send(message, () => {
+    run.unsent -= 1; // sent, or lost with the child, which `ended` tells
+  });
+  return true;
 }
 
 /** Polls `ready`. Throws when the child ends, the time is over, or we are asked to stop. */

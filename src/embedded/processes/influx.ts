@@ -8,6 +8,7 @@ import { FleetlogError, messageOf } from "../../platform/errors.js";
 import { superviseChild } from "./child-process.js";
 import { findOrInstall } from "./find-or-install.js";
 import { choosePort } from "./free-port.js";
+import { endLeftBehind } from "./left-behind.js";
 import { type LocalServer, onFreePort, type ServerOptions } from "./server-options.js";
 
 const host = "127.0.0.1";
@@ -22,6 +23,9 @@ export async function startInflux(options: ServerOptions): Promise<LocalServer> 
   const dataDir = resolve(options.dataDir);
   await mkdir(dataDir, { recursive: true });
   const configPath = join(dataDir, "influxdb.conf");
+  const pidFile = { path: join(dataDir, "influxd.pid"), marker: configPath };
+  // Before its port is looked at, which it may hold.
+  await endLeftBehind("influxd", pidFile, logger);
 
   return await onFreePort(
     () => choosePort(options.port, host),
@@ -33,7 +37,7 @@ export async function startInflux(options: ServerOptions): Promise<LocalServer> 
         command,
         args: ["-config", configPath],
         logger,
-        pidFile: { path: join(dataDir, "influxd.pid"), marker: configPath },
+        pidFile,
         // Replaying the write-ahead log of a large shard after a kill takes its time, and /ping waits for it.
         readyWithinMs: 300_000,
         ready: async () => (await fetch(`${url}/ping`, { signal: AbortSignal.timeout(5_000) })).status === 204,

@@ -4,18 +4,24 @@
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { messageOf } from "../../platform/errors.js";
 import type { Logger } from "../../platform/logger.js";
 import { identityOf, killAndWait } from "./process-identity.js";
 
 export interface PidFile {
   readonly path: string;
-  /** A text that only this child's command line holds: the path of its configuration. Without it in there, nothing is killed. */
-  readonly marker: string;
+  /** A text that this child's command line holds, such as the path of its configuration: asked for besides the start time. */
+  readonly marker?: string;
 }
 
-export function writePidFile({ path }: PidFile, pid: number): void {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, `${pid}\n`);
+/** A failure is only logged: the guard does not need the file, and a full disk must not keep a server from its restart. */
+export function writePidFile({ path }: PidFile, pid: number, logger: Logger): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, JSON.stringify({ pid, startedAt: identityOf(pid)?.startedAt }));
+  } catch (error) {
+    logger.warn({ path, error: messageOf(error) }, "the pid file of a child process could not be written");
+  }
 }
 
 export function removePidFile({ path }: PidFile): void {
@@ -24,19 +30,25 @@ export function removePidFile({ path }: PidFile): void {
 
 /** Ends the child that an earlier run left. The caller holds the data folder's lock, so nobody alive can want it. */
 export async function endLeftBehind(name: string, file: PidFile, logger: Logger): Promise<void> {
-  const process = identityOf(readPid(file.path));
-  // The pid may be anybody's by now: only a command line with our own path in it is taken for ours.
-  if (process !== undefined && process.commandLine.includes(file.marker)) {
-    logger.warn({ child: name, pid: process.pid }, "an earlier run left this server behind; ending it");
-    await killAndWait(process);
+  const left = readPidFile(file.path);
+  const running = left === undefined ? undefined : identityOf(left.pid);
+  // The pid may be anybody's by now: only the very process that was started then is ended.
+  if (running !== undefined && running.startedAt === left?.startedAt) {
+    if (running.commandLine.includes(file.marker ?? "")) {
+      logger.warn({ child: name, pid: running.pid }, "an earlier run left this process behind; ending it");
+      await killAndWait(running);
+    }
   }
   removePidFile(file);
 }
 
-function readPid(path: string): number {
+function readPidFile(path: string): { readonly pid: number; readonly startedAt: string } | undefined {
   try {
-    return Number.parseInt(readFileSync(path, "utf8"), 10);
+    const value: unknown = JSON.parse(readFileSync(path, "utf8"));
+    if (typeof value !== "object" || value === null || !("pid" in value && "startedAt" in value)) return undefined;
+    const { pid, startedAt } = value;
+    return typeof pid === "number" && typeof startedAt === "string" ? { pid, startedAt } : undefined;
   } catch {
-    return 0; // no pid file: nothing was left, and 0 is nobody
+    return undefined; // no pid file, so nothing was left; or half of one, which names nobody
   }
 }

@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { superviseChild } from "./child-process.js";
 import { findOrInstall } from "./find-or-install.js";
 import { choosePort } from "./free-port.js";
+import { endLeftBehind } from "./left-behind.js";
 import { type LocalServer, onFreePort, type ServerOptions } from "./server-options.js";
 
 export interface NatsOptions extends ServerOptions {
@@ -21,6 +22,9 @@ export async function startNats(options: NatsOptions): Promise<LocalServer> {
   const dataDir = resolve(options.dataDir);
   await mkdir(dataDir, { recursive: true });
   const configPath = join(dataDir, "nats-server.conf");
+  const pidFile = { path: join(dataDir, "nats-server.pid"), marker: configPath };
+  // Before its port is looked at, which it may hold.
+  await endLeftBehind("nats-server", pidFile, logger);
 
   return await onFreePort(
     () => choosePort(options.port, host),
@@ -32,7 +36,7 @@ export async function startNats(options: NatsOptions): Promise<LocalServer> {
         command,
         args: ["-c", configPath],
         logger,
-        pidFile: { path: join(dataDir, "nats-server.pid"), marker: configPath },
+        pidFile,
         ready: async () => (await greeting(port)).includes(`"server_name":"${serverName}"`),
       });
       return { ...child, url: `nats://${host}:${port}`, port };

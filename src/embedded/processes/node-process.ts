@@ -22,6 +22,8 @@ export interface NodeProcessOptions {
   readonly onMessage?: (message: unknown) => void;
   /** After each start: what the child must be told, again, is sent from here (`send` works by then). */
   readonly onStarted?: (send: (message: Serializable) => boolean) => void;
+  /** In the data folder: with it, the next start there ends this process if it should outlive us. */
+  readonly pidFile?: string;
   readonly readyWithinMs?: number;
   readonly graceMs?: number;
 }
@@ -37,6 +39,7 @@ export async function startNodeProcess(options: NodeProcessOptions): Promise<Sup
     env,
     logger,
     output: "inherit",
+    pidFile: options.pidFile === undefined ? undefined : { path: options.pidFile },
     ready: () => ready,
     onStarted: (_, send) => {
       ready = false;

@@ -100,7 +100,8 @@ describe("nats-server", () => {
     await writeFile(configPath, `listen: "127.0.0.1:-1"\njetstream { store_dir: ${JSON.stringify(dataDir)} }\n`);
     const command = await findOrInstall("nats-server", { logger });
     const left = spawn(command, ["-c", configPath], { stdio: "ignore" });
-    await writeFile(join(dataDir, "nats-server.pid"), String(left.pid));
+    const pid = left.pid ?? 0;
+    await writeFile(join(dataDir, "nats-server.pid"), JSON.stringify(identityOf(pid)));
     const leftEnd = once(left, "exit");
     await kept(startNats({ dataDir, logger }));
     const [, signal] = (await leftEnd) as [number | null, string | null];
@@ -109,7 +110,8 @@ describe("nats-server", () => {
     const elsewhere = join(dataDir, "elsewhere");
     await mkdir(elsewhere);
     // The pid of the file is somebody else's by now: this very test's.
-    await writeFile(join(elsewhere, "nats-server.pid"), String(process.pid));
+    const recycled = { pid: process.pid, startedAt: "long ago" };
+    await writeFile(join(elsewhere, "nats-server.pid"), JSON.stringify(recycled));
     await kept(startNats({ dataDir: elsewhere, logger }));
   });
 });
