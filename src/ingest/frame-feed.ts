@@ -1,0 +1,86 @@
+/** What the writer, the relay and the processor have in common: frames from their durable consumer, for as long as they run. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ConsumerMessages, JsMsg, NatsConnection } from "nats";
+import { Backoff } from "../platform/backoff.js";
+import { messageOf } from "../platform/errors.js";
+import type { Logger } from "../platform/logger.js";
+import { streams } from "../platform/subjects.js";
+import { decodeFrame } from "./frame.js";
+import type { FrameConsumer } from "./jetstream.js";
+import type { Reading } from "./reading.js";
+
+export interface Frame {
+  readonly readings: readonly Reading[];
+  /** The place in the stream. */
+  readonly sequence: number;
+  readonly redelivered: boolean;
+  /** Acknowledge it when its readings are where they belong; until then it is delivered again. */
+  readonly message: JsMsg;
+}
+
+export interface FrameFeed {
+  readonly frames: AsyncIterable<Frame>;
+  /** Ends the iteration; frames that were delivered but not taken are delivered to the next feed. */
+  stop(): void;
+  /** Frames that wait behind the last delivered one. */
+  readonly pending: number;
+}
+
+export interface FrameFeedOptions {
+  readonly nc: NatsConnection;
+  readonly consumer: FrameConsumer;
+  readonly logger: Logger;
+  /** Frames fetched ahead. */
+  readonly ahead?: number;
+}
+
+/** In the stream's order; after a lost connection or a deleted consumer it tries again for ever, with back-off. */
+export function feedFrames({ nc, consumer, logger, ahead = 1_000 }: FrameFeedOptions): FrameFeed {
+  const stopping = new AbortController();
+  let messages: ConsumerMessages | undefined;
+  let pending = 0;
+
+  async function* frames(): AsyncGenerator<Frame> {
+    const backoff = new Backoff({ initialMs: 100, maxMs: 5_000 });
+    while (!stopping.signal.aborted) {
+      try {
+        const source = await nc.jetstream().consumers.get(streams.frames, consumer);
+        messages = await source.consume({ max_messages: ahead, idle_heartbeat: 5_000, expires: 30_000 });
+        if (stopping.signal.aborted) break;
+        for await (const message of messages) {
+          backoff.reset();
+          pending = message.info.pending;
+          const frame = read(message);
+          if (frame !== undefined) yield frame;
+          if (stopping.signal.aborted) break;
+        }
+      } catch (error) {
+        logger.warn({ consumer, error: messageOf(error) }, "the frames do not come; trying again");
+      }
+      await sleep(backoff.next(), undefined, { signal: stopping.signal }).catch(() => {});
+    }
+  }
+
+  function read(message: JsMsg): Frame | undefined {
+    try {
+      const { seq: sequence, redelivered } = message;
+      return { readings: decodeFrame(message.data), sequence, redelivered, message };
+    } catch (error) {
+      // Of a newer version, perhaps: left in the stream for a program that can read it.
+      logger.error({ consumer, sequence: message.seq, error: messageOf(error) }, "a frame cannot be read; leaving it");
+      message.nak(60_000);
+      return undefined;
+    }
+  }
+
+  return {
+    frames: { [Symbol.asyncIterator]: frames },
+    stop() {
+      stopping.abort();
+      messages?.stop();
+    },
+    get pending() {
+      return pending;
+    },
+  };
+}

@@ -1,0 +1,26 @@
+/** The port of ingest: what other folders may use of it. */
+export type { MetricValue, Reading } from "./reading.js";
+export { decodeFrame, encodeFrame, MAX_FRAME_READINGS } from "./frame.js";
+export { feedFrames } from "./frame-feed.js";
+export type { Frame, FrameFeed, FrameFeedOptions } from "./frame-feed.js";
+export { ensureIngestStreams, frameConsumers, reportConsumer } from "./jetstream.js";
+export type { FrameConsumer, StreamBounds } from "./jetstream.js";
+export { createIngest } from "./ingest.js";
+export type { Ingest, IngestOptions, Outcome, Presence } from "./ingest.js";
+export { createRegistry } from "./registry.js";
+export type { Registry, RegistryOptions } from "./registry.js";
+export type { DeviceAccess } from "./device-access.js";
+export type { Rejection } from "./rejection.js";
+export type { SeenDevice, SeenMessage } from "./seen.js";
+export { startMqttGateway } from "./mqtt/gateway.js";
+export type { MqttGateway, MqttGatewayDeps, MqttGatewayOptions } from "./mqtt/gateway.js";
+export { registerDeviceRoutes } from "./http/device-routes.js";
+export type { DeviceRoutesDeps } from "./http/device-routes.js";
+export { startNatsDoor } from "./nats/door.js";
+export type { NatsDoorDeps } from "./nats/door.js";
+export { startRelay } from "./relay.js";
+export type { RelayDeps, RelayedReading } from "./relay.js";
+export { startWriter } from "./writer/writer.js";
+export type { WriterDeps, WriterOptions } from "./writer/writer.js";
+export { createTelemetryQueries } from "./telemetry-queries.js";
+export type * from "./telemetry-queries.js";

@@ -1,0 +1,97 @@
+/** The streams that ingest fills, created before anything is published: a frame must find its consumers waiting. */
+import { AckPolicy, DiscardPolicy, NatsError, nanos, RetentionPolicy, StorageType } from "nats";
+import type { ConsumerConfig, JetStreamManager, NatsConnection, StreamConfig } from "nats";
+import { streams } from "../platform/subjects.js";
+
+/** The durable consumers of FLEETLOG_FRAMES. A frame is removed when all of them have acknowledged it. */
+export const frameConsumers = ["writer", "processor", "relay"] as const;
+export type FrameConsumer = (typeof frameConsumers)[number];
+
+/** The durable consumer of FLEETLOG_REPORTS. */
+export const reportConsumer = "workflows";
+
+export interface StreamBounds {
+  /** When the frames fill it, devices are held back (QoS 1 is not acknowledged) until a consumer has made room. */
+  readonly framesBytes?: number;
+  readonly reportsBytes?: number;
+  /** When the rejections fill it, the oldest go. */
+  readonly rejectionsBytes?: number;
+}
+
+const GIB = 1024 ** 3;
+const STREAM_IN_USE = 10058;
+const STREAM_NOT_FOUND = 10059;
+
+/** Idempotent; existing streams and consumers keep their messages and get the settings of this version. */
+export async function ensureIngestStreams(nc: NatsConnection, bounds: StreamBounds = {}): Promise<void> {
+  const { framesBytes = 8 * GIB, reportsBytes = GIB, rejectionsBytes = GIB } = bounds;
+  const manager = await nc.jetstreamManager();
+  const common = { storage: StorageType.File, num_replicas: 1 };
+  await ensureStream(manager, {
+    ...common,
+    name: streams.frames,
+    subjects: ["fleetlog-frames.>"],
+    // Kept until every consumer is done, and not a moment longer: InfluxDB is where readings live.
+    retention: RetentionPolicy.Interest,
+    discard: DiscardPolicy.New,
+    max_bytes: framesBytes,
+  });
+  for (const consumer of frameConsumers) {
+    await manager.consumers.add(streams.frames, durable(consumer, 4_096));
+  }
+  await ensureStream(manager, {
+    ...common,
+    name: streams.reports,
+    subjects: ["fleetlog-reports.>"],
+    retention: RetentionPolicy.Workqueue,
+    discard: DiscardPolicy.New,
+    max_bytes: reportsBytes,
+  });
+  await manager.consumers.add(streams.reports, durable(reportConsumer, 1_024));
+  await ensureStream(manager, {
+    ...common,
+    name: streams.rejections,
+    subjects: ["fleetlog-rejections.>"],
+    retention: RetentionPolicy.Limits,
+    discard: DiscardPolicy.Old,
+    max_msgs_per_subject: 1_000,
+    max_age: nanos(30 * 24 * 3_600_000),
+    max_bytes: rejectionsBytes,
+  });
+}
+
+/** `ack_wait` is generous, because a consumer that waits for its store says "working" long before. */
+function durable(name: string, maxAckPending: number): Partial<ConsumerConfig> {
+  return {
+    durable_name: name,
+    ack_policy: AckPolicy.Explicit,
+    ack_wait: nanos(60_000),
+    max_ack_pending: maxAckPending,
+    max_deliver: -1,
+  };
+}
+
+async function ensureStream(
+  manager: JetStreamManager,
+  config: Partial<StreamConfig> & { readonly name: string },
+): Promise<void> {
+  try {
+    const { config: current } = await manager.streams.info(config.name);
+    const differs = Object.entries(config).some(
+      ([key, value]) => JSON.stringify(current[key as keyof StreamConfig]) !== JSON.stringify(value),
+    );
+    if (differs) await manager.streams.update(config.name, config);
+  } catch (error) {
+    if (!hasCode(error, STREAM_NOT_FOUND)) throw error;
+    try {
+      await manager.streams.add(config);
+    } catch (failure) {
+      // Another process made it in the meantime.
+      if (!hasCode(failure, STREAM_IN_USE)) throw failure;
+    }
+  }
+}
+
+function hasCode(error: unknown, code: number): boolean {
+  return error instanceof NatsError && error.api_error?.err_code === code;
+}

@@ -1,0 +1,109 @@
+/**
+ * Readings from integrators over NATS, `fleetlog.{tenant}.ingest.{device}`. Who may publish there is for NATS's own
+ * permissions to say; here only the device must exist and be allowed to speak. A request is answered once the readings
+ * are stored; a plain publish is as sure as core NATS is.
+ */
+import type { Msg, NatsConnection } from "nats";
+import { messageOf } from "../../platform/errors.js";
+import type { ErrorCode } from "../../platform/errors.js";
+import type { HasHealth, Running } from "../../platform/lifecycle.js";
+import type { Logger } from "../../platform/logger.js";
+import { subjects } from "../../platform/subjects.js";
+import { maySpeak } from "../device-access.js";
+import type { DeviceAccess } from "../device-access.js";
+import type { Ingest } from "../ingest.js";
+import type { Registry } from "../registry.js";
+
+export interface NatsDoorDeps {
+  readonly nc: NatsConnection;
+  readonly ingest: Ingest;
+  readonly registry: Registry;
+  readonly logger: Logger;
+}
+
+type Answer = { readonly stored: number } | { readonly error: { readonly code: ErrorCode; readonly message: string } };
+
+/** Messages that are looked up or stored at one time; beyond it they are answered UNAVAILABLE, because core NATS cannot hold them back. */
+const MAX_UNDERWAY = 10_000;
+
+export function startNatsDoor({ nc, ingest, registry, logger }: NatsDoorDeps): Running & HasHealth {
+  let underway = 0;
+  let whenIdle: (() => void) | undefined;
+  const subscription = nc.subscribe(subjects.ingest("*", "*"), {
+    queue: "fleetlog-ingest",
+    callback(error, message) {
+      if (error === null) take(message);
+      else logger.error({ error: error.message }, "the NATS door cannot listen");
+    },
+  });
+
+  function take(message: Msg): void {
+    const [, tenant = "", , device = ""] = message.subject.split(".");
+    underway += 1;
+    if (ingest.saturated || underway > MAX_UNDERWAY) {
+      ingest.counters.rejected("nats", "UNAVAILABLE");
+      answer(
+        message,
+        failed("UNAVAILABLE", "the storage is not taking readings in at the moment: send it again later"),
+      );
+      return;
+    }
+    // At once where the device is known: messages of one device keep their order.
+    const known = registry.peek(tenant, device);
+    if (known !== undefined) accept(message, known);
+    else {
+      registry.find(tenant, device).then(
+        (found) => accept(message, found),
+        (error: unknown) => answer(message, failed("UNAVAILABLE", `the registry does not answer: ${messageOf(error)}`)),
+      );
+    }
+  }
+
+  function accept(message: Msg, access: DeviceAccess | undefined): void {
+    if (access === undefined || !maySpeak(access)) {
+      const code = access === undefined ? "NOT_FOUND" : "FORBIDDEN";
+      const why = access === undefined ? "there is no such device" : `device ${access.deviceId} is ${access.status}`;
+      ingest.counters.rejected("nats", code);
+      answer(message, failed(code, `${why}: register and activate it first`));
+      return;
+    }
+    ingest.seen.heard(access.tenantId, access.deviceId);
+    const { data, subject } = message;
+    const payload = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+    ingest.accept("telemetry", access, payload, { door: "nats", topic: subject }, (outcome) => {
+      switch (outcome.kind) {
+        case "stored":
+          return answer(message, { stored: outcome.readings });
+        case "refused":
+          return answer(message, failed(outcome.refusal.code, outcome.refusal.message));
+        case "failed":
+          return answer(message, failed(outcome.error.code, outcome.error.message));
+      }
+    });
+  }
+
+  function answer(message: Msg, body: Answer): void {
+    underway -= 1;
+    if (message.reply !== undefined && message.reply !== "" && !nc.isClosed()) message.respond(JSON.stringify(body));
+    if (underway === 0) whenIdle?.();
+  }
+
+  return {
+    async stop() {
+      // What is under way is answered by its storage, or by its deadline: this wait is bounded.
+      if (!subscription.isClosed()) await subscription.drain();
+      if (underway > 0) {
+        await new Promise<void>((resolve) => {
+          whenIdle = resolve;
+        });
+      }
+    },
+    health: () => [
+      { name: "nats-door", state: subscription.isClosed() ? "down" : "up", lag: underway, lagUnit: "messages" },
+    ],
+  };
+}
+
+function failed(code: ErrorCode, message: string): Answer {
+  return { error: { code, message } };
+}

@@ -1,0 +1,18 @@
+import type { DeviceId, DeviceTypeId, TenantId } from "../domain/ids.js";
+
+export type MetricValue = number | string | boolean;
+
+/** One reading set of one device, as it travels from the doors to the writer, the processor and the relay. */
+export interface Reading {
+  readonly tenantId: TenantId;
+  readonly deviceId: DeviceId;
+  readonly deviceType: DeviceTypeId;
+  readonly site?: string;
+  /** When the platform took it in, ms since the epoch. */
+  readonly receivedAt: number;
+  /** The device's own time, ms since the epoch; `receivedAt` where the device gave none. */
+  readonly timestamp: number;
+  readonly values: Readonly<Record<string, MetricValue>>;
+  /** The device was in MAINTENANCE: the reading is kept, but rules should not raise alerts on it. */
+  readonly maintenance?: true;
+}

@@ -1,0 +1,72 @@
+/**
+ * Readings as InfluxDB lines: one line a reading, one field a metric (DESIGN, "Points are wide").
+ *
+ * A field has one type per database, whoever writes it, so one tenant's text must not stand in the way of another's
+ * number under the same name: a number's field bears the metric's name, a string's is `{metric}:s`, a boolean's
+ * `{metric}:b`. No metric name holds a colon (domain/metric.ts), so these meet nothing else.
+ */
+import type { MetricValue, Reading } from "../reading.js";
+
+export const MEASUREMENT = "sensor_data";
+
+export type FieldKind = "number" | "string" | "boolean";
+const SUFFIX: Readonly<Record<FieldKind, string>> = { number: "", string: ":s", boolean: ":b" };
+
+export function fieldOf(metric: string, kind: FieldKind): string {
+  return metric + SUFFIX[kind];
+}
+
+/** The metric of a field; the reverse of `fieldOf`. */
+export function metricOf(field: string): string {
+  return field.endsWith(":s") || field.endsWith(":b") ? field.slice(0, -2) : field;
+}
+
+/**
+ * The line of one reading; the timestamp is in nanoseconds. InfluxDB overwrites a point of the same series and time.
+ * Below the millisecond the time holds a hash of the values: a reading that is delivered twice lands on itself, and two
+ * different readings of one millisecond both stay (but for one pair in a million).
+ */
+export function toLine(reading: Reading): string {
+  const fields = fieldsOf(reading.values);
+  const { tenantId, deviceId, deviceType, site, timestamp } = reading;
+  const location = site === undefined ? "" : `,location=${escapeTag(site)}`;
+  const below = String(hash(fields) % 1_000_000).padStart(6, "0");
+  return `${MEASUREMENT},tenant_id=${tenantId},device_id=${deviceId},device_type=${deviceType}${location} ${fields} ${nanoseconds(timestamp, below)}`;
+}
+
+/** A safe integer of milliseconds with six digits behind it is beyond what a number can hold: put together as text. */
+function nanoseconds(milliseconds: number, below: string): string {
+  return milliseconds > 0 ? `${milliseconds}${below}` : String(BigInt(milliseconds) * 1_000_000n + BigInt(below));
+}
+
+/** Sorted, so that the same values make the same text, and with it the same hash. */
+function fieldsOf(values: Readonly<Record<string, MetricValue>>): string {
+  let text = "";
+  for (const name of Object.keys(values).sort()) {
+    const value = values[name];
+    if (value === undefined) continue;
+    text += text === "" ? name : `,${name}`;
+    if (typeof value === "number") text += `=${value}`;
+    else if (typeof value === "boolean") text += `${SUFFIX.boolean}=${value}`;
+    else text += `${SUFFIX.string}=${quoteField(value)}`;
+  }
+  return text;
+}
+
+/** Within quotes, only these two have to be escaped; a line feed may stand as it is. */
+function quoteField(value: string): string {
+  return `"${value.replace(/[\\"]/gu, "\\$&")}"`;
+}
+
+/** Sites are free text without control characters. A backslash at the end would eat the separator that follows. */
+function escapeTag(value: string): string {
+  const text = value.replace(/[\p{Cc}]/gu, " ").replace(/[,= ]/gu, "\\$&");
+  return text.endsWith("\\") ? `${text}_` : text;
+}
+
+/** FNV-1a, 32 bits. Part of the storage format: another hash would store what is delivered again a second time. */
+function hash(text: string): number {
+  let state = 0x811c9dc5;
+  for (let index = 0; index < text.length; index += 1) state = Math.imul(state ^ text.charCodeAt(index), 0x01000193);
+  return state >>> 0;
+}

@@ -1,0 +1,205 @@
+/**
+ * From JetStream into InfluxDB. A frame is acknowledged only after InfluxDB's answer on each of its readings; a reading
+ * that InfluxDB refuses for good goes to FLEETLOG_REJECTIONS with the reason, and stands in nobody's way.
+ */
+import type { NatsConnection } from "nats";
+import type { Influx } from "../../engines/influx.js";
+import { Backoff } from "../../platform/backoff.js";
+import { messageOf } from "../../platform/errors.js";
+import type { HasHealth, PartHealth, Running } from "../../platform/lifecycle.js";
+import type { Logger } from "../../platform/logger.js";
+import { Counter, Gauge, Histogram } from "../../platform/metrics.js";
+import type { Registry as Metrics } from "../../platform/metrics.js";
+import { subjects } from "../../platform/subjects.js";
+import { feedFrames } from "../frame-feed.js";
+import type { Frame } from "../frame-feed.js";
+import type { Reading } from "../reading.js";
+import { encodeRejection } from "../rejection.js";
+import { createInfluxStore } from "./influx-store.js";
+import type { GuiltyLine } from "./influx-store.js";
+import { toLine } from "./line-protocol.js";
+
+export interface WriterDeps {
+  readonly nc: NatsConnection;
+  readonly influx: Influx;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface WriterOptions {
+  /** A batch is written when it has so many lines, or so many bytes, or is so old. */
+  readonly maxLines?: number;
+  readonly maxBytes?: number;
+  readonly maxAgeMs?: number;
+}
+
+/** One batch in flight while the next is gathered, and one more to cover the round trip. */
+const MAX_WRITES = 2;
+/** A third of the consumer's `ack_wait`: a batch that waits for InfluxDB is not delivered anew meanwhile. */
+const WORKING_EVERY_MS = 20_000;
+
+class Batch {
+  readonly frames: Frame[] = [];
+  readonly readings: Reading[] = [];
+  readonly lines: string[] = [];
+  bytes = 0;
+}
+
+export function startWriter(deps: WriterDeps, options: WriterOptions = {}): Running & HasHealth {
+  const { nc, influx, logger, metrics } = deps;
+  const { maxLines = 10_000, maxBytes = 8 * 1024 ** 2, maxAgeMs = 100 } = options;
+  const store = createInfluxStore(influx);
+  const counted = countersIn(metrics);
+  const feed = feedFrames({ nc, consumer: "writer", logger });
+  const stopping = new AbortController();
+  const writes = new Set<Promise<void>>();
+  let batch = new Batch();
+  let timer: NodeJS.Timeout | undefined;
+  let trouble: string | undefined;
+  const finished = run();
+
+  async function run(): Promise<void> {
+    for await (const frame of feed.frames) {
+      add(frame);
+      counted.pending.set(feed.pending);
+      if (batch.lines.length >= maxLines || batch.bytes >= maxBytes) flush();
+      else timer ??= setTimeout(flush, maxAgeMs);
+      // The frames stay in JetStream meanwhile: a slow InfluxDB costs disk there, not memory here.
+      while (writes.size >= MAX_WRITES) await Promise.race(writes);
+    }
+    flush();
+    await Promise.all(writes);
+  }
+
+  function add(frame: Frame): void {
+    batch.frames.push(frame);
+    for (const reading of frame.readings) {
+      const line = toLine(reading);
+      batch.readings.push(reading);
+      batch.lines.push(line);
+      batch.bytes += line.length;
+    }
+  }
+
+  function flush(): void {
+    clearTimeout(timer);
+    timer = undefined;
+    if (batch.frames.length === 0) return;
+    const full = batch;
+    batch = new Batch();
+    const write = writeUntilAnswered(full).finally(() => writes.delete(write));
+    writes.add(write);
+  }
+
+  /** Never rejects. Returns without acknowledging only when asked to stop while InfluxDB is away. */
+  async function writeUntilAnswered(full: Batch): Promise<void> {
+    const backoff = new Backoff({ initialMs: 100, maxMs: 5_000 });
+    const working = setInterval(() => {
+      for (const { message } of full.frames) message.working();
+    }, WORKING_EVERY_MS);
+    try {
+      for (;;) {
+        const failure = await attempt(full);
+        if (failure === undefined) return;
+        if (backoff.failures === 0)
+          logger.warn({ error: failure, lines: full.lines.length }, "InfluxDB does not take a batch; trying again");
+        trouble = failure;
+        counted.failures.inc();
+        if (stopping.signal.aborted) break;
+        await backoff.wait(stopping.signal).catch(() => {});
+      }
+      // Given back at once, so that the next writer need not wait for `ack_wait`.
+      if (!nc.isClosed()) for (const { message } of full.frames) message.nak();
+    } finally {
+      clearInterval(working);
+    }
+  }
+
+  /** What went wrong, or `undefined` when every frame is acknowledged. */
+  async function attempt(full: Batch): Promise<string | undefined> {
+    const since = performance.now();
+    try {
+      const guilty = await store.write(full.lines);
+      await deadLetter(full.readings, full.lines, guilty);
+      for (const { message } of full.frames) message.ack();
+      counted.written.inc(full.lines.length - guilty.length);
+      counted.seconds.observe((performance.now() - since) / 1_000);
+      if (trouble !== undefined) logger.info({ lines: full.lines.length }, "InfluxDB takes batches again");
+      trouble = undefined;
+      return undefined;
+    } catch (error) {
+      return messageOf(error);
+    }
+  }
+
+  async function deadLetter(
+    readings: readonly Reading[],
+    lines: readonly string[],
+    guilty: readonly GuiltyLine[],
+  ): Promise<void> {
+    const js = nc.jetstream();
+    for (const { index, reason } of guilty) {
+      const reading = readings[index];
+      const line = lines[index];
+      if (reading === undefined || line === undefined) continue;
+      const { tenantId, deviceId } = reading;
+      const refused = { code: "INVALID_VALUE", message: reason } as const;
+      const payload = Buffer.from(JSON.stringify({ ts: reading.timestamp, values: reading.values }));
+      const kept = encodeRejection("writer", refused, "sensor_data", payload, Date.now());
+      // The same reading refused again, after a crash before the acknowledgement, is kept once.
+      const msgID = `${tenantId}/${deviceId}/${line.slice(line.lastIndexOf(" ") + 1)}`;
+      await js.publish(subjects.rejection(tenantId, deviceId), kept, { msgID });
+      counted.rejected.inc();
+      logger.warn({ tenantId, deviceId, reason }, "InfluxDB refused a reading for good; it is in the rejections");
+    }
+  }
+
+  return {
+    async stop() {
+      feed.stop();
+      stopping.abort();
+      await finished;
+    },
+    health: (): readonly PartHealth[] => {
+      const base = { name: "writer", lag: feed.pending, lagUnit: "messages" as const };
+      if (trouble === undefined) return [{ ...base, state: "up" }];
+      return [
+        { ...base, state: "degraded", detail: `JetStream holds the readings, because InfluxDB says: ${trouble}` },
+      ];
+    },
+  };
+}
+
+function countersIn(metrics: Metrics): {
+  readonly written: Counter;
+  readonly rejected: Counter;
+  readonly failures: Counter;
+  readonly seconds: Histogram;
+  readonly pending: Gauge;
+} {
+  const registers = [metrics];
+  return {
+    written: new Counter({ name: "fleetlog_written_total", help: "Readings that InfluxDB has taken.", registers }),
+    rejected: new Counter({
+      name: "fleetlog_write_rejected_total",
+      help: "Readings that InfluxDB refused for good.",
+      registers,
+    }),
+    failures: new Counter({
+      name: "fleetlog_write_failures_total",
+      help: "Batches that InfluxDB did not answer well.",
+      registers,
+    }),
+    seconds: new Histogram({
+      name: "fleetlog_write_seconds",
+      help: "From a batch's first byte to InfluxDB's answer.",
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+      registers,
+    }),
+    pending: new Gauge({
+      name: "fleetlog_writer_pending_frames",
+      help: "Frames in JetStream that the writer has not had yet.",
+      registers,
+    }),
+  };
+}
