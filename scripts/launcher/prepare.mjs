@@ -25,7 +25,8 @@ export async function ensureBuild({ quiet = false } = {}) {
   }
   await locked(async () => {
     if (buildIsFresh()) return;
-    const compiled = await step("building", build);
-    if (!compiled) throw new LaunchError("The sources do not compile; the errors are above.");
+    await step("building", async () => {
+      if (!(await build())) throw new LaunchError("The sources do not compile; the errors are above.");
+    });
   });
 }
