@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { DeviceStatus } from "../domain/device/index.js";
 import type { MetricDefinition } from "../domain/device-type/index.js";
 import type { DeviceId, DeviceTypeId, TenantId } from "../domain/ids.js";
-import type { DeviceConfiguration, DeviceCredential, DeviceDocument } from "../projections/device/document.js";
+import type { DeviceConfiguration, DeviceCredential, DeviceDocument } from "../projections/index.js";
 
 /** What the doors need of a device: may it speak, what may it say, what does it still owe. Replaced whole on a change. */
 export interface DeviceAccess {

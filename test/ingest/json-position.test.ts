@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { assert, json, property } from "fast-check";
 import { expect, test } from "vitest";
 import { jsonErrorPosition } from "../../src/ingest/pipeline/json-position.js";
 
@@ -19,8 +19,8 @@ test.each([
 });
 
 test("what is JSON stops at its end", () => {
-  fc.assert(
-    fc.property(fc.json(), (text) => {
+  assert(
+    property(json(), (text) => {
       expect(jsonErrorPosition(text)).toBe(text.length);
     }),
   );

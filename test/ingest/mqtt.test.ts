@@ -1,4 +1,5 @@
-import { connectAsync } from "mqtt";
+import { once } from "node:events";
+import { createConnection } from "node:net";
 import type { MqttClient } from "mqtt";
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from "vitest";
 import { feedFrames } from "../../src/ingest/index.js";
@@ -199,7 +200,7 @@ describe.each([4, 5] as const)("MQTT version %s", (protocolVersion) => {
     announce(nats.nc, under.models.put("acme", "d1", { credentials: [] }));
     const { code, reason } = await end;
     expect(code).toBe(protocolVersion === 5 ? 0x98 : undefined);
-    if (protocolVersion === 5) expect(reason).toContain("revoked");
+    expect(reason ?? "").toContain(protocolVersion === 5 ? "revoked" : "");
     await expect(under.connect({ protocolVersion })).rejects.toMatchObject({ code: protocolVersion === 5 ? 0x86 : 4 });
   });
 
@@ -310,7 +311,7 @@ describe("bad input", () => {
   });
 
   test("who never logs in is sent away", async () => {
-    const client = connectAsync(`mqtt://127.0.0.1:${under.gateway.port}`, { reconnectPeriod: 0, connectTimeout: 500 });
-    await expect(client).rejects.toThrow();
+    const socket = createConnection({ host: "127.0.0.1", port: under.gateway.port });
+    await once(socket, "close");
   });
 });

@@ -28,7 +28,7 @@ export const DAY = 86_400_000;
 
 export interface Temporary {
   readonly dir: string;
-  remove(): Promise<void>;
+  readonly remove: () => Promise<void>;
 }
 
 export async function temporaryDir(): Promise<Temporary> {

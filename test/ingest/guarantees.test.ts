@@ -1,0 +1,119 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { connectAsync } from "mqtt";
+import { feedFrames, startRelay } from "../../src/ingest/index.js";
+import type { RelayedReading } from "../../src/ingest/index.js";
+import { silentLogger } from "../../src/platform/logger.js";
+import { waitFor } from "../support/wait-for.js";
+import { framesWaiting, gatewayUnderTest, KEY, natsUnderTest } from "./support.js";
+import type { GatewayUnderTest, NatsUnderTest } from "./support.js";
+
+let nats: NatsUnderTest;
+let under: GatewayUnderTest;
+
+beforeAll(async () => {
+  nats = await natsUnderTest();
+  under = await gatewayUnderTest(nats.nc);
+  under.models.put("acme", "d1");
+});
+afterAll(async () => {
+  await under.stop();
+  await nats.stop();
+});
+
+describe("acknowledged means stored", () => {
+  test("while JetStream stands still nothing is acknowledged; when it goes on, all of it is stored", async () => {
+    const pid = nats.server.pid() ?? Number.NaN;
+    const stored: unknown[] = [];
+    const feed = feedFrames({ nc: nats.nc, consumer: "processor", logger: silentLogger });
+    const finished = (async () => {
+      for await (const frame of feed.frames) {
+        stored.push(...frame.readings.map(({ values }) => values["n"]));
+        frame.message.ack();
+      }
+    })();
+    const acknowledged: number[] = [];
+    const client = await connectAsync(`mqtt://127.0.0.1:${under.gateway.port}`, {
+      username: "acme/d1",
+      password: KEY,
+      protocolVersion: 5,
+      // As devices do: what was not acknowledged is sent again after connecting again.
+      reconnectPeriod: 50,
+      clientId: "steady",
+    });
+    client.on("error", () => {});
+    await client.publishAsync("v1/acme/d1/telemetry", '{"n":-1}', { qos: 1 });
+    process.kill(pid, "SIGSTOP");
+    const ts = Date.now();
+    for (let n = 0; n < 100; n += 1) {
+      client.publish("v1/acme/d1/telemetry", JSON.stringify({ ts: ts + n, values: { n } }), { qos: 1 }, (error) => {
+        if (error === undefined || error === null) acknowledged.push(n);
+      });
+    }
+    // The gateway's deadline passes: it has tried, and says that it could not.
+    await waitFor(async () =>
+      /publish_failed_total\{reason="(deadline|disconnected)"\} [1-9]/u.test(await under.metrics.metrics()),
+    );
+    expect(acknowledged).toEqual([]);
+    expect(stored).toEqual([-1]);
+    process.kill(pid, "SIGCONT");
+    await waitFor(() => acknowledged.length === 100);
+    await waitFor(() => new Set(stored).size === 101);
+    await client.endAsync(true);
+    feed.stop();
+    await finished;
+  });
+
+  test("a frame is gone from JetStream once every consumer is done with it, and not before", async () => {
+    const client = await under.connect();
+    const relayed: RelayedReading[] = [];
+    const subscription = nats.nc.subscribe("fleetlog.acme.telemetry.d1", {
+      callback: (_error, message) => relayed.push(message.json<RelayedReading>()),
+    });
+    const relay = startRelay({ nc: nats.nc, logger: silentLogger });
+    await client.publishAsync("v1/acme/d1/telemetry", '{"relayed":true}', { qos: 1 });
+    await waitFor(() => relayed.some(({ values }) => values["relayed"] === true));
+    expect(await framesWaiting(nats.nc)).toBeGreaterThan(0);
+    const feeds = (["writer", "processor"] as const).map((consumer) =>
+      feedFrames({ nc: nats.nc, consumer, logger: silentLogger }),
+    );
+    const finished = feeds.map(async (feed) => {
+      for await (const frame of feed.frames) frame.message.ack();
+    });
+    await waitFor(async () => (await framesWaiting(nats.nc)) === 0);
+    for (const feed of feeds) feed.stop();
+    await Promise.all(finished);
+    await relay.stop();
+    subscription.unsubscribe();
+  });
+
+  test("a gateway that is stopped acknowledges what it has read, and says that it goes", async () => {
+    const other = await gatewayUnderTest(nats.nc);
+    other.models.put("acme", "d1");
+    const client = await other.connect({ protocolVersion: 5 });
+    let reasonCode: number | undefined;
+    client.on("disconnect", (packet) => {
+      reasonCode = packet.reasonCode;
+    });
+    const before = await framesWaiting(nats.nc);
+    let acknowledged = 0;
+    for (let n = 0; n < 500; n += 1) {
+      client.publish("v1/acme/d1/telemetry", JSON.stringify({ n }), { qos: 1 }, (error) => {
+        if (error === undefined || error === null) acknowledged += 1;
+      });
+    }
+    await waitFor(() => acknowledged > 0);
+    await other.gateway.stop();
+    await waitFor(() => !client.connected);
+    expect(reasonCode).toBe(0x8b);
+    await other.stop();
+    expect(await framesWaiting(nats.nc)).toBeGreaterThan(before);
+    const feed = feedFrames({ nc: nats.nc, consumer: "writer", logger: silentLogger });
+    let stored = 0;
+    for await (const frame of feed.frames) {
+      stored += frame.readings.length;
+      frame.message.ack();
+      if (stored >= acknowledged) feed.stop();
+    }
+    expect(stored).toBeGreaterThanOrEqual(acknowledged);
+  });
+});
