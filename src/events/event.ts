@@ -8,6 +8,38 @@ import type { TenantEvent } from "../domain/tenant/index.js";
 /** Every fact that Fleetlog records. */
 export type FleetlogEvent = TenantEvent | DeviceTypeEvent | DeviceEvent | AlertRuleEvent | AlertEvent;
 
+/** The names at run time; one that is missing here does not compile. */
+const eventTypes: Readonly<Record<FleetlogEvent["type"], true>> = {
+  TenantCreated: true,
+  DeviceTypeDefined: true,
+  DeviceRegistered: true,
+  DeviceDetailsChanged: true,
+  DeviceActivated: true,
+  DeviceDeactivated: true,
+  MaintenanceStarted: true,
+  MaintenanceEnded: true,
+  DeviceDecommissioned: true,
+  CredentialIssued: true,
+  CredentialRevoked: true,
+  ConfigurationChanged: true,
+  ConfigurationApplied: true,
+  ConfigurationFailed: true,
+  FirmwareUpdated: true,
+  DeviceWentOnline: true,
+  DeviceWentOffline: true,
+  AlertRuleCreated: true,
+  AlertRuleUpdated: true,
+  AlertRuleEnabled: true,
+  AlertRuleDisabled: true,
+  AlertRaised: true,
+  AlertAcknowledged: true,
+  AlertResolved: true,
+};
+
+export function isEventType(type: string): type is FleetlogEvent["type"] {
+  return Object.hasOwn(eventTypes, type);
+}
+
 /** Stored beside each event. Who, on whose wish, when: what an auditor asks first. */
 export interface EventMetadata {
   readonly schemaVersion: number;

@@ -1,3 +1,4 @@
+export { isEventType } from "./event.js";
 export type { EventEnvelope, EventMetadata, FleetlogEvent, LogPosition, Recorded } from "./event.js";
 export { categories, parseStreamName, streamName } from "./stream.js";
 export type { Category, StreamName } from "./stream.js";

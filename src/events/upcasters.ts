@@ -17,6 +17,9 @@ export function schemaVersionOf(type: string): number {
 
 export function upcast(type: string, from: number, data: unknown): { readonly type: string; readonly data: unknown } {
   const newest = schemaVersionOf(type);
+  if (!Number.isInteger(from) || from < 1) {
+    throw new Error(`${type} has the schema version ${JSON.stringify(from)}, which is not a whole number from 1`);
+  }
   if (from > newest) {
     throw new Error(
       `${type} version ${from} was written by a newer Fleetlog; this one reads up to ${newest}: update it`,
