@@ -15,8 +15,8 @@ beforeAll(async () => {
 });
 afterAll(() => program.remove());
 
-async function serve(path: string): Promise<{ child: ChildProcess; client: EventStoreDBClient }> {
-  const child = spawn(process.execPath, [program.path, path], { stdio: ["ignore", "pipe", "inherit"] });
+async function serve(path: string, flush: string): Promise<{ child: ChildProcess; client: EventStoreDBClient }> {
+  const child = spawn(process.execPath, [program.path, path, flush], { stdio: ["ignore", "pipe", "inherit"] });
   onTestFinished(() => void child.kill("SIGKILL"));
   const [url] = (await once(createInterface({ input: child.stdout }), "line")) as [string];
   return { child, client: EventStoreDBClient.connectionString(url) };
@@ -49,35 +49,38 @@ async function length(client: EventStoreDBClient, stream: string): Promise<numbe
 }
 
 describe("killed with -9 while many write", () => {
-  it("has every acknowledged append afterwards, each append whole, time after time", async () => {
-    const path = await temporaryDirectory();
-    const acknowledged: Acknowledged[] = [];
-    const streams = Array.from({ length: 16 }, (_, n) => `s-${n}`);
-    for (let kills = 0; kills < 4; kills += 1) {
-      const { child, client } = await serve(path);
-      const before = acknowledged.length;
-      const writing = streams.map((stream) => writeUntilGone(client, stream, acknowledged));
-      await waitFor(() => acknowledged.length >= before + 300, { everyMs: 5 });
-      child.kill("SIGKILL");
-      await Promise.all([...writing, once(child, "exit")]);
-      await client.dispose();
-    }
+  it.each(["before-answer", "after-answer"])(
+    "has every acknowledged append, flushed %s, and each whole",
+    async (flush) => {
+      const path = await temporaryDirectory();
+      const acknowledged: Acknowledged[] = [];
+      const streams = Array.from({ length: 16 }, (_, n) => `s-${n}`);
+      for (let kills = 0; kills < 4; kills += 1) {
+        const { child, client } = await serve(path, flush);
+        const before = acknowledged.length;
+        const writing = streams.map((stream) => writeUntilGone(client, stream, acknowledged));
+        await waitFor(() => acknowledged.length >= before + 300, { everyMs: 5 });
+        child.kill("SIGKILL");
+        await Promise.all([...writing, once(child, "exit")]);
+        await client.dispose();
+      }
 
-    const { client } = await serve(path);
-    let total = 0;
-    for (const stream of streams) {
-      const stored = await length(client, stream);
-      const last = acknowledged.findLast((one) => one.stream === stream)?.last ?? -1n;
-      expect(stored).toBeGreaterThan(Number(last));
-      expect(stored % 3).toBe(0);
-      total += stored;
-    }
-    let position = 0n;
-    for await (const { event } of client.readAll()) {
-      position += 1n;
-      expect(event?.position.commit).toBe(position);
-    }
-    expect(position).toBe(BigInt(total));
-    await client.dispose();
-  });
+      const { client } = await serve(path, flush);
+      let total = 0;
+      for (const stream of streams) {
+        const stored = await length(client, stream);
+        const last = acknowledged.findLast((one) => one.stream === stream)?.last ?? -1n;
+        expect(stored).toBeGreaterThan(Number(last));
+        expect(stored % 3).toBe(0);
+        total += stored;
+      }
+      let position = 0n;
+      for await (const { event } of client.readAll()) {
+        position += 1n;
+        expect(event?.position.commit).toBe(position);
+      }
+      expect(position).toBe(BigInt(total));
+      await client.dispose();
+    },
+  );
 });

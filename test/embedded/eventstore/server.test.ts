@@ -1,9 +1,26 @@
-import { EventStoreDBClient, persistentSubscriptionToStreamSettingsFromDefaults } from "@eventstore/db-client";
+import { spawnSync } from "node:child_process";
+import {
+  EventStoreDBClient,
+  jsonEvent,
+  persistentSubscriptionToStreamSettingsFromDefaults,
+} from "@eventstore/db-client";
+import type { JSONEventData } from "@eventstore/db-client";
 import { open } from "lmdb";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { startEventStore } from "../../../src/embedded/eventstore/index.js";
 import { silentLogger } from "../../../src/platform/logger.js";
 import { counted, started, temporaryDirectory } from "./start.js";
+
+function fat(): JSONEventData {
+  return jsonEvent({ type: "fat", data: { text: "x".repeat(100_000) } });
+}
+
+async function fillUp(client: EventStoreDBClient, stored: () => void): Promise<never> {
+  for (;;) {
+    await client.appendToStream("s", fat());
+    stored();
+  }
+}
 
 describe("the server", () => {
   it("is found by discovery as a cluster of one", async () => {
@@ -47,6 +64,29 @@ describe("the server", () => {
     await Promise.all([server.stop(), server.stop()]);
     const outcomes = await Promise.allSettled(appends);
     expect(outcomes.filter(({ status }) => status === "fulfilled").length).toBeGreaterThan(0);
+  });
+
+  it("refuses appends while the disk is full, keeps what it has, and goes on when there is room", async (test) => {
+    const path = await temporaryDirectory();
+    const mount = (options: string): boolean =>
+      spawnSync("mount", ["-t", "tmpfs", "-o", options, "tmpfs", path]).status === 0;
+    // A file system of our own needs root; elsewhere there is nothing that we may fill.
+    if (!mount("size=4m")) test.skip("cannot mount a small file system");
+    onTestFinished(() => void spawnSync("umount", [path]));
+    const { client, server } = await started({ path });
+    let stored = 0;
+    const full: unknown = await fillUp(client, () => (stored += 1)).catch((error: unknown) => error);
+    expect(full).toMatchObject({ message: expect.stringContaining("nothing was written") });
+    await expect(client.appendToStream("t", fat())).rejects.toThrow("nothing was written");
+    expect(stored).toBeGreaterThan(3);
+
+    expect(mount("remount,size=64m")).toBe(true);
+    const { nextExpectedRevision } = await client.appendToStream("s", fat());
+    expect(nextExpectedRevision).toBe(BigInt(stored));
+    let read = 0;
+    for await (const { event } of client.readStream("s")) read += event === undefined ? 0 : 1;
+    expect(read).toBe(stored + 1);
+    await server.stop();
   });
 
   it("refuses a file in which an event is damaged, and names the event", async () => {

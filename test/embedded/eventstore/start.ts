@@ -25,7 +25,7 @@ export async function temporaryDirectory(): Promise<string> {
 
 /** A server on an empty directory, and the official client on it; both end with the test. */
 export async function started(options: Partial<EventStoreOptions> = {}): Promise<Started> {
-  const path = await temporaryDirectory();
+  const path = options.path ?? (await temporaryDirectory());
   let server = await startEventStore({ path, logger: silentLogger, ...options });
   const client = EventStoreDBClient.connectionString(server.url);
   onTestFinished(async () => {

@@ -1,7 +1,7 @@
 /** What the clients turn into their typed errors: a status, and trailers that say which error it is and what it is about. */
 import { Metadata, status } from "@grpc/grpc-js";
 import type { ServiceError } from "@grpc/grpc-js";
-import { DataDamagedError } from "../storage/errors.js";
+import { DataDamagedError, WriteRefusedError } from "../storage/errors.js";
 import { StreamTombstonedError } from "../semantics/visibility.js";
 
 /** A gRPC error as a handler may throw it. */
@@ -79,12 +79,7 @@ export function toProtocolError(error: unknown): ProtocolError {
   if (error instanceof ProtocolError) return error;
   if (error instanceof StreamTombstonedError) return streamDeleted(error.stream);
   if (error instanceof DataDamagedError) return new ProtocolError(status.DATA_LOSS, error.message);
+  if (error instanceof WriteRefusedError) return new ProtocolError(status.RESOURCE_EXHAUSTED, error.message);
   const message = error instanceof Error ? error.message : String(error);
-  if (/MDB_MAP_FULL|ENOSPC|No space left/i.test(message)) {
-    return new ProtocolError(
-      status.RESOURCE_EXHAUSTED,
-      `The event store's disk or map is full, and nothing was written. Make room, or raise its map size. (${message})`,
-    );
-  }
-  return new ProtocolError(status.INTERNAL, `The event store failed, and nothing was written: ${message}`);
+  return new ProtocolError(status.INTERNAL, `The event store failed at this call: ${message}`);
 }

@@ -60,19 +60,25 @@ async function serve(context: CallContext, call: Call, signal: AbortSignal): Pro
   }
 }
 
-/** At most one batch is on its way to the reader, and the next is read from disk only when it has left. */
+/** At most two batches are on their way to the reader, and the next is read from disk only when the first has left. */
 async function sendAll(
   call: Call,
   batches: Iterable<readonly Delivery[]> | AsyncIterable<readonly Delivery[]>,
   idForm: IdForm,
   signal: AbortSignal,
 ): Promise<void> {
+  let before = Promise.resolve();
   for await (const batch of batches) {
     if (signal.aborted) return;
-    if (batch.length > 0) await send(call, encode(batch, idForm), signal);
+    if (batch.length > 0) {
+      const sent = send(call, encode(batch, idForm), signal);
+      await before;
+      before = sent;
+    }
     // One reader of much must not keep the others waiting.
     await setImmediate();
   }
+  await before;
 }
 
 /** Resolves when the bytes have left for the reader, which takes as long as the reader does; or when it is gone. */

@@ -27,7 +27,7 @@ export interface Appender {
   readonly full: boolean;
   /** Resolves at once while the queue has room, else when it has again. Await it before each `submit`. */
   room(): Promise<void>;
-  /** Resolves once the change is on disk, or refused. Rejects, with nothing written, if the disk refuses. */
+  /** Resolves once the change is stored, or refused. Throws `WriteRefusedError`, with nothing written. */
   submit(change: Change): Promise<Outcome>;
   /** Resolves when everything that was submitted is answered. */
   drained(): Promise<void>;

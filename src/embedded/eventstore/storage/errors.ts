@@ -8,6 +8,18 @@ export class DataDamagedError extends Error {
   }
 }
 
+/** The disk did not take a group of changes; none of them is stored. A full disk is the usual reason (LMDB says "input/output error"). */
+export class WriteRefusedError extends Error {
+  constructor(cause: unknown) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    super(
+      `The event store's disk refused the write, and nothing was written (${reason}). Make room if it is full, then append again.`,
+      { cause },
+    );
+    this.name = "WriteRefusedError";
+  }
+}
+
 /** The directory was written by another version of this store. */
 export class StoreFormatError extends Error {
   constructor(path: string, found: number, wanted: number) {

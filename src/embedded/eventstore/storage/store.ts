@@ -6,13 +6,13 @@
  * - `heads`: stream name → its number, last revision and rules.
  * - `about`: the format's version and the next stream number.
  *
- * One writer (semantics/appender.ts) hands over groups of changes; a group is one LMDB transaction, flushed to disk
- * before its promise resolves. Readers see committed groups only, each read in a snapshot of its own.
+ * One writer (semantics/appender.ts) hands over groups of changes; a group is one LMDB transaction, committed (and, by
+ * default, flushed to disk) before its promise resolves. Readers see committed groups only, each read in a snapshot of its own.
  */
 import { mkdirSync } from "node:fs";
 import { open } from "lmdb";
 import type { Database } from "lmdb";
-import { DataDamagedError, StoreFormatError } from "./errors.js";
+import { DataDamagedError, StoreFormatError, WriteRefusedError } from "./errors.js";
 import { EventRecord } from "./record.js";
 import { decodeHead, encodeHead } from "./stream-head.js";
 import type { StreamHead } from "./stream-head.js";
@@ -40,13 +40,19 @@ export interface ReadLimit {
   readonly bytes: number;
 }
 
+export interface StoreOptions {
+  readonly mapSizeBytes: number;
+  /** See `EventStoreOptions.flush`. */
+  readonly flush: "before-answer" | "after-answer";
+}
+
 export interface Store {
   /** The position of the last committed event; 0 while there is none. */
   lastPosition(): number;
   /** One more than the largest stream number in use. */
   nextStreamId(): number;
   head(stream: string): StreamHead | undefined;
-  /** Resolves once the group is on disk, all of it; rejects if none of it is. */
+  /** Resolves once the group is committed, all of it. Throws `WriteRefusedError` if none of it is; the next may be tried. */
   write(group: WriteGroup): Promise<void>;
   /** Events from `from` (inclusive) towards the end. Throws `DataDamagedError`. */
   readLog(from: number, limit: ReadLimit): readonly EventRecord[];
@@ -60,24 +66,26 @@ export interface Store {
 }
 
 /** Opens the directory at `path`, or makes it. Throws `StoreFormatError`, `DirectoryInUseError`. */
-export function openStore(path: string, mapSizeBytes: number): Store {
+export function openStore(path: string, options: StoreOptions): Store {
   mkdirSync(path, { recursive: true });
   const unlock = lockDirectory(path);
   try {
-    return openTables(path, mapSizeBytes, unlock);
+    return openTables(path, options, unlock);
   } catch (error) {
     unlock();
     throw error;
   }
 }
 
-function openTables(path: string, mapSizeBytes: number, unlock: () => void): Store {
-  // Without overlappingSync a commit is flushed before it is announced: acknowledged means on disk, power cuts included.
+function openTables(path: string, { mapSizeBytes, flush }: StoreOptions, unlock: () => void): Store {
   const root = open({
     path,
     mapSize: mapSizeBytes,
     maxDbs: 8,
-    overlappingSync: false,
+    // Off: a commit is flushed before it is announced. On: it is flushed right after, in an order that leaves the file whole.
+    overlappingSync: flush === "after-answer",
+    // Off: every write is in a batch of ours; LMDB's own would bring promises that nobody can see fail.
+    eventTurnBatching: false,
     encoding: "binary",
     cache: false,
   });
@@ -104,6 +112,13 @@ function openTables(path: string, mapSizeBytes: number, unlock: () => void): Sto
     if (bytes === undefined) throw new DataDamagedError(position);
     return checked(position, bytes);
   };
+  // A failed commit rejects the promises of its puts (mostly one and the same) as well as the batch's, which is awaited.
+  let last: Promise<boolean> | undefined;
+  const covered = (put: Promise<boolean>): void => {
+    if (put !== last) put.catch(() => undefined);
+    last = put;
+  };
+
   return {
     lastPosition: () => {
       fresh();
@@ -118,19 +133,25 @@ function openTables(path: string, mapSizeBytes: number, unlock: () => void): Sto
     },
     write: async ({ entries, heads: changed }) => {
       let largest = 0;
-      await root.batch(() => {
+      const committed = root.batch(() => {
         for (const { position, streamId, revision, record } of entries) {
-          void log.put(position, record);
-          void index.put([streamId, revision], position);
+          covered(log.put(position, record));
+          covered(index.put([streamId, revision], position));
         }
         for (const [stream, head] of changed) {
-          void heads.put(stream, encodeHead(head));
+          covered(heads.put(stream, encodeHead(head)));
           largest = Math.max(largest, head.id);
         }
-        if (largest >= nextStreamId) void about.put("nextStreamId", largest + 1);
+        if (largest >= nextStreamId) covered(about.put("nextStreamId", largest + 1));
       });
-      stale = true;
-      if (largest >= nextStreamId) nextStreamId = largest + 1;
+      try {
+        await committed;
+      } catch (error) {
+        throw new WriteRefusedError(await causeOf(error));
+      } finally {
+        stale = true;
+      }
+      nextStreamId = Math.max(nextStreamId, largest + 1);
     },
     readLog: (from, limit) => {
       fresh();
@@ -173,6 +194,17 @@ function openTables(path: string, mapSizeBytes: number, unlock: () => void): Sto
       unlock();
     },
   };
+}
+
+/** LMDB's own error comes in a promise inside the error. */
+async function causeOf(error: unknown): Promise<unknown> {
+  if (!(error instanceof Error && "commitError" in error)) return error;
+  try {
+    await error.commitError;
+    return error;
+  } catch (cause) {
+    return cause;
+  }
 }
 
 function taken(rows: Iterable<EventRecord>, limit: ReadLimit): EventRecord[] {
