@@ -14,6 +14,17 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     maxWorkers: 2,
-    server: { deps: { inline: ["type-graphql", "@apollo/server", "graphql-ws", /@graphql-tools/, "graphql-query-complexity", "graphql-scalars"] } },
+    server: {
+      deps: {
+        inline: [
+          "type-graphql",
+          "@apollo/server",
+          "graphql-ws",
+          /@graphql-tools/,
+          "graphql-query-complexity",
+          "graphql-scalars",
+        ],
+      },
+    },
   },
 });

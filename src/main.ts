@@ -72,7 +72,10 @@ process.on("SIGINT", () => void stop("SIGINT"));
 whenParentGone(() => void stop("the supervisor is gone"));
 process.on("unhandledRejection", (reason) => {
   // A defect of ours. The process ends and starts clean: going on with half a state would be worse than a second's pause.
-  logger.fatal({ error: reason instanceof Error ? (reason.stack ?? reason.message) : String(reason) }, "unhandled rejection");
+  logger.fatal(
+    { error: reason instanceof Error ? (reason.stack ?? reason.message) : String(reason) },
+    "unhandled rejection",
+  );
   process.exit(1);
 });
 
@@ -83,6 +86,9 @@ try {
     process.stderr.write(`${error.message}\n`);
     process.exit(2);
   }
-  logger.fatal({ error: isFleetlogError(error) || !(error instanceof Error) ? messageOf(error) : error.stack }, "could not start");
+  logger.fatal(
+    { error: isFleetlogError(error) || !(error instanceof Error) ? messageOf(error) : error.stack },
+    "could not start",
+  );
   process.exit(1);
 }

@@ -41,7 +41,12 @@ export function createCommands(deps: { readonly client: EventStoreDBClient; read
 
   async function requireTenant(tenantId: string): Promise<void> {
     if (tenants.has(tenantId)) return;
-    for await (const _created of readAggregateEvents(client, streamName("tenant", tenantId, tenantId), { limit: 1 })) {
+    let exists = false;
+    const stream = streamName("tenant", tenantId, tenantId);
+    for await (const created of readAggregateEvents(client, stream, { limit: 1 })) {
+      exists = created.type === "TenantCreated";
+    }
+    if (exists) {
       if (tenants.size >= REMEMBERED_TENANTS) tenants.clear();
       tenants.add(tenantId);
       return;

@@ -21,12 +21,22 @@ export async function* readAggregateEvents(
     fromRevision: fromRevision === 0 ? START : BigInt(fromRevision),
     ...(limit === undefined ? {} : { maxCount: limit }),
   });
+  const reader = events[Symbol.asyncIterator]();
+  let finished = false;
   try {
-    for await (const { event } of events) {
-      const decoded = event === undefined ? undefined : decodeEvent(event);
+    for (;;) {
+      const next = await reader.next();
+      finished = next.done === true;
+      if (next.done === true) return;
+      const decoded = next.value.event === undefined ? undefined : decodeEvent(next.value.event);
       if (decoded !== undefined) yield decoded;
     }
   } catch (error) {
+    finished = true;
     if (!(error instanceof StreamNotFoundError)) throw error;
+  } finally {
+    // A read that is left before its end stays open in the client, and would keep it from ever being disposed of
+    // (its gRPC call ends only once it is drained). So the rest is read; `limit` is what keeps it short.
+    while (!finished) finished = (await reader.next()).done === true;
   }
 }
