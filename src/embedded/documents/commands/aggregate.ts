@@ -7,7 +7,7 @@ import type { Document } from "../semantics/bson.js";
 import { CommandError } from "../semantics/errors.js";
 import { checkStages, runStages } from "../semantics/pipeline.js";
 import { isPlainObject, numberOf } from "../semantics/values.js";
-import { prepareQuery } from "../storage/query.js";
+import { prepareNamed } from "../storage/query.js";
 import type { PreparedQuery, Query } from "../storage/query.js";
 import type { SortField } from "../storage/planner.js";
 import type { Store } from "../storage/store.js";
@@ -67,9 +67,8 @@ function countField(rest: readonly Document[]): { readonly name: string; readonl
 
 function readCollection(store: Store, database: string): (name: string) => Document[] {
   return (name) => {
-    const collection = store.catalog.get(`${database}.${name}`);
-    if (collection === undefined) return [];
-    return [...prepareQuery(store, collection, { filter: {} }).run()].map(({ bytes }) => decodePromoted(bytes));
+    const found = prepareNamed(store, `${database}.${name}`, { filter: {} })?.run() ?? [];
+    return [...found].map(({ bytes }) => decodePromoted(bytes));
   };
 }
 
@@ -115,8 +114,7 @@ export const aggregate: Command = {
     }
     const namespace = namespaceOf(body, "aggregate");
     const { query, rest } = splitPipeline(pipeline, body["hint"]);
-    const collection = store.catalog.get(namespace);
-    const prepared = collection === undefined ? undefined : prepareQuery(store, collection, query);
+    const prepared = prepareNamed(store, namespace, query);
     const batch = cursors.open(namespace, results(store, database, prepared, rest), size);
     return cursorReply("firstBatch", batch.documents, batch.id, namespace);
   },

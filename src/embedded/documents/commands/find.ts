@@ -7,7 +7,7 @@ import { keyOf } from "../semantics/key.js";
 import { visitPath } from "../semantics/paths.js";
 import { compileProjection } from "../semantics/projection.js";
 import { missing } from "../semantics/values.js";
-import { prepareQuery } from "../storage/query.js";
+import { prepareNamed } from "../storage/query.js";
 import type { Query } from "../storage/query.js";
 import { countOf, documentOf, flagOf, namespaceOf, sortOf, textOf } from "./arguments.js";
 import { cursorReply, ok } from "./command.js";
@@ -27,9 +27,9 @@ export function queryOf(body: Document, filterField: "filter" | "query"): Query 
 
 function* documentsOf(context: CommandContext, namespace: string, query: Query, body: Document): Generator<Buffer> {
   const project = compileProjection(documentOf(body, "projection"));
-  const collection = context.store.catalog.get(namespace);
-  if (collection === undefined) return;
-  for (const { bytes } of prepareQuery(context.store, collection, query).run()) yield project(bytes);
+  const prepared = prepareNamed(context.store, namespace, query);
+  if (prepared === undefined) return;
+  for (const { bytes } of prepared.run()) yield project(bytes);
 }
 
 export const find: Command = {
@@ -87,31 +87,28 @@ export const killCursors: Command = {
 export const count: Command = {
   fields: new Set(["query", "limit", "skip", "hint", "fields"]),
   run(context, { body }) {
-    const collection = context.store.catalog.get(namespaceOf(body, "count"));
+    const namespace = namespaceOf(body, "count");
     context.store.beginRead();
-    const query = queryOf(body, "query");
-    return ok({ n: collection === undefined ? 0 : prepareQuery(context.store, collection, query).count() });
+    return ok({ n: prepareNamed(context.store, namespace, queryOf(body, "query"))?.count() ?? 0 });
   },
 };
 
 export const distinct: Command = {
   fields: new Set(["key", "query", "hint"]),
   run(context, { body }) {
-    const collection = context.store.catalog.get(namespaceOf(body, "distinct"));
+    const namespace = namespaceOf(body, "distinct");
     const path = textOf(body, "key").split(".");
     context.store.beginRead();
     const values = new Map<string, unknown>();
     const add = (value: unknown): void => {
       if (value !== undefined) values.set(keyOf(rawValueOf(value)).toString("latin1"), value);
     };
-    if (collection !== undefined) {
-      for (const { bytes } of prepareQuery(context.store, collection, queryOf(body, "query")).run()) {
-        visitPath(new RawDocument(bytes), path, (value) => {
-          if (Array.isArray(value)) for (const item of value as readonly unknown[]) add(item);
-          else if (value !== missing) add(value);
-          return false;
-        });
-      }
+    for (const { bytes } of prepareNamed(context.store, namespace, queryOf(body, "query"))?.run() ?? []) {
+      visitPath(new RawDocument(bytes), path, (value) => {
+        if (Array.isArray(value)) for (const item of value as readonly unknown[]) add(item);
+        else if (value !== missing) add(value);
+        return false;
+      });
     }
     return ok({ values: [...values.values()] });
   },

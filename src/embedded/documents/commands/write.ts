@@ -16,7 +16,7 @@ import { asCommandError } from "../semantics/expression.js";
 import { compileUpdate, documentFromFilter, isReplacement } from "../semantics/update.js";
 import type { Update } from "../semantics/update.js";
 import type { Collection } from "../storage/catalog.js";
-import { prepareQuery } from "../storage/query.js";
+import { prepareNamed } from "../storage/query.js";
 import type { Found } from "../storage/scan.js";
 import type { Store } from "../storage/store.js";
 import { insertDocument, removeDocument, replaceDocument } from "../storage/writer.js";
@@ -143,10 +143,8 @@ export function targets(
   statement: Document,
   multi: boolean,
 ): readonly Found[] {
-  const collection = store.catalog.get(namespace);
   const query = { filter, sort: sortOf(statement), limit: multi ? 0 : 1, hint: statement["hint"] };
-  if (collection === undefined) return [];
-  return [...prepareQuery(store, collection, query).run()];
+  return [...(prepareNamed(store, namespace, query)?.run() ?? [])];
 }
 
 export function runUpdate(store: Store, namespace: string, spec: UpdateSpec): UpdateOutcome {

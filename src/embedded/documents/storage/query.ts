@@ -27,6 +27,14 @@ export interface PreparedQuery {
   count(): number;
 }
 
+/** As `prepareQuery`; undefined when there is no such collection, but a filter that is wrong is refused all the same. */
+export function prepareNamed(store: Store, namespace: string, query: Query): PreparedQuery | undefined {
+  const collection = store.catalog.get(namespace);
+  if (collection !== undefined) return prepareQuery(store, collection, query);
+  compileFilter(query.filter);
+  return undefined;
+}
+
 /** Plans a query. Throws what its filter, sort or hint is refused with, before anything is read. */
 export function prepareQuery(store: Store, collection: Collection, query: Query): PreparedQuery {
   const { filter, sort = [], skip = 0, limit = 0, hint } = query;

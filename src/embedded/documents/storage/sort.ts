@@ -29,7 +29,7 @@ export function sortDocuments<T extends { readonly bytes: Buffer }>(
   };
   for (const item of items) {
     // An array sorts by its least item, or its greatest where the order is descending: inverted, the least again.
-    const [key = Buffer.alloc(0), ...others] = indexEntries(pattern, item.bytes).keys;
+    const [key = Buffer.alloc(0), ...others] = sortKeys(pattern, item.bytes);
     const least = others.reduce((a, b) => (Buffer.compare(a, b) <= 0 ? a : b), key);
     kept.push({ key: least, item });
     bytes += least.length + item.bytes.length;
@@ -43,6 +43,15 @@ export function sortDocuments<T extends { readonly bytes: Buffer }>(
   }
   cut();
   return kept.map(({ item }) => item);
+}
+
+function sortKeys(pattern: IndexSpec, document: Buffer): readonly Buffer[] {
+  try {
+    return indexEntries(pattern, document).keys;
+  } catch (error) {
+    if (!(error instanceof CommandError) || error.code !== 171) throw error;
+    throw new CommandError(2, "cannot sort with keys that are parallel arrays");
+  }
 }
 
 function asIndex(sort: readonly SortField[]): IndexSpec {
