@@ -23,8 +23,12 @@ export async function temporaryDirectory(): Promise<string> {
   return path;
 }
 
-/** A server on an empty directory, and the official client on it; both end with the test. */
-export async function started(options: Partial<EventStoreOptions> = {}): Promise<Started> {
+/**
+ * A server on an empty directory, and the official client on it; both end with the test. It answers before it flushes, for
+ * the sake of the disk that all tests share; kill.test.ts has it both ways.
+ */
+export async function started(given: Partial<EventStoreOptions> = {}): Promise<Started> {
+  const options = { flush: "after-answer", ...given } as const;
   const path = options.path ?? (await temporaryDirectory());
   let server = await startEventStore({ path, logger: silentLogger, ...options });
   const client = EventStoreDBClient.connectionString(server.url);

@@ -88,7 +88,7 @@ export function batchAppend(context: CallContext, call: ServerDuplexStream<strea
     }
     if (appender.full) {
       call.pause();
-      void appender.room().then(() => call.resume());
+      void appender.room().then(() => context.stopping.signal.aborted || call.resume());
     }
   });
   call.on("end", () => {
