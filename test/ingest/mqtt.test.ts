@@ -313,5 +313,6 @@ describe("bad input", () => {
   test("who never logs in is sent away", async () => {
     const socket = createConnection({ host: "127.0.0.1", port: under.gateway.port });
     await once(socket, "close");
+    expect(await under.metrics.metrics()).toContain('fleetlog_connections_closed_total{reason="connect-timeout"} 1');
   });
 });

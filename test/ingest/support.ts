@@ -23,7 +23,7 @@ import { streams, subjects } from "../../src/platform/subjects.js";
 import type { DeviceDocument } from "../../src/projections/device/document.js";
 import type { DeviceTypeDocument } from "../../src/projections/device-type/document.js";
 
-export const KEY = "a key that is only used in tests";
+export const KEY = "a-key-that-is-only-used-in-tests";
 export const DAY = 86_400_000;
 
 export interface Temporary {

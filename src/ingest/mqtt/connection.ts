@@ -88,7 +88,10 @@ export class Connection {
     socket.on("data", (chunk: Buffer) => {
       this.lastHeardAt = Date.now();
       this.#framer.push(chunk);
+      // The answers to all packets of a chunk leave in one write.
+      socket.cork();
       this.#process();
+      socket.uncork();
     });
     // `close` follows, and says all that there is to say.
     socket.on("error", () => {});

@@ -1,0 +1,183 @@
+import { fastify } from "fastify";
+import type { FastifyInstance } from "fastify";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { feedFrames, registerDeviceRoutes, startNatsDoor } from "../../src/ingest/index.js";
+import type { Reading, SeenMessage } from "../../src/ingest/index.js";
+import type { Running } from "../../src/platform/lifecycle.js";
+import { silentLogger } from "../../src/platform/logger.js";
+import { subjects } from "../../src/platform/subjects.js";
+import { waitFor } from "../support/wait-for.js";
+import { announce, deviceDocument, gatewayUnderTest, KEY, natsUnderTest, rejectionsOf } from "./support.js";
+import type { GatewayUnderTest, NatsUnderTest } from "./support.js";
+
+let nats: NatsUnderTest;
+let under: GatewayUnderTest;
+let app: FastifyInstance;
+let door: Running;
+let origin: string;
+let stopFeed: () => void;
+const readings: Reading[] = [];
+
+beforeAll(async () => {
+  nats = await natsUnderTest();
+  under = await gatewayUnderTest(nats.nc);
+  const { ingest, registry } = under;
+  app = fastify();
+  registerDeviceRoutes(app, { ingest, registry, logger: silentLogger, maxPayloadBytes: 10_000 });
+  origin = await app.listen({ host: "127.0.0.1", port: 0 });
+  door = startNatsDoor({ nc: nats.nc, ingest, registry, logger: silentLogger });
+  const feed = feedFrames({ nc: nats.nc, consumer: "writer", logger: silentLogger });
+  stopFeed = () => feed.stop();
+  void (async () => {
+    for await (const frame of feed.frames) {
+      readings.push(...frame.readings);
+      frame.message.ack();
+    }
+  })();
+});
+afterAll(async () => {
+  stopFeed();
+  await app.close();
+  await door.stop();
+  await under.stop();
+  await nats.stop();
+});
+beforeEach(() => {
+  readings.length = 0;
+  announce(nats.nc, under.models.put("acme", "d1", { ...deviceDocument("acme", "d1"), revision: Date.now() }));
+});
+
+function send(path: string, body: string | undefined, headers: Record<string, string> = {}): Promise<Response> {
+  return fetch(`${origin}/v1/${path}`, {
+    method: body === undefined ? "GET" : "POST",
+    headers: { authorization: `Bearer ${KEY}`, "content-type": "application/json", ...headers },
+    ...(body === undefined ? {} : { body }),
+  });
+}
+
+describe("HTTP", () => {
+  test("202 means stored", async () => {
+    const response = await send("acme/d1/telemetry", '[{"ts":1700000000000,"values":{"a":1}},{"a":2}]', {});
+    expect(response.status).toBe(422);
+    const good = await send("acme/d1/telemetry", '[{"a":1},{"a":2}]');
+    expect([good.status, await good.json()]).toEqual([202, { stored: 2 }]);
+    await waitFor(() => readings.length === 2);
+  });
+
+  test("reports are taken", async () => {
+    expect((await send("acme/d1/health", '{"battery":5}')).status).toBe(202);
+    expect((await send("acme/d1/config/reported", '{"version":1,"status":"failed","error":"no"}')).status).toBe(202);
+    const wrong = await send("acme/d1/config/reported", '{"version":0,"status":"perhaps"}');
+    expect([wrong.status, await wrong.json()]).toMatchObject([422, { error: { code: "INVALID_VALUE" } }]);
+  });
+
+  test.each([
+    ["no key", "acme/d1/telemetry", { authorization: "" }, "{}", 401, "UNAUTHENTICATED"],
+    ["a wrong key", "acme/d1/telemetry", { authorization: "Bearer no" }, "{}", 401, "UNAUTHENTICATED"],
+    ["an unknown device", "acme/nobody/telemetry", {}, "{}", 401, "UNAUTHENTICATED"],
+    ["another tenant's device", "other/d1/telemetry", {}, "{}", 401, "UNAUTHENTICATED"],
+    ["malformed JSON", "acme/d1/telemetry", {}, "{", 400, "MALFORMED_PAYLOAD"],
+    ["nothing", "acme/d1/telemetry", {}, "", 400, "MALFORMED_PAYLOAD"],
+    ["a wrong type", "acme/d1/telemetry", {}, '{"a":[]}', 422, "INVALID_VALUE"],
+    ["too much", "acme/d1/telemetry", {}, `{"a":"${"x".repeat(20_000)}"}`, 413, "PAYLOAD_TOO_LARGE"],
+  ])("%s gets one clear error", async (_what, path, headers, body, status, code) => {
+    const response = await send(path, body, headers);
+    expect([response.status, await response.json()]).toEqual([
+      status,
+      { error: { code, message: expect.stringMatching(/\w+ \w+/u) as unknown } },
+    ]);
+  });
+
+  test("an unknown device and a wrong key cannot be told apart", async () => {
+    const bodies = await Promise.all(
+      [send("acme/nobody/telemetry", "{}"), send("acme/d1/telemetry", "{}", { authorization: "Bearer no" })].map(
+        async (response) => (await response).text(),
+      ),
+    );
+    expect(bodies[0]).toBe(bodies[1]);
+  });
+
+  test("a device that is not active is told so, with the right key only", async () => {
+    announce(nats.nc, under.models.put("acme", "d1", { status: "DECOMMISSIONED" }));
+    await nats.nc.flush();
+    await waitFor(() => under.registry.peek("acme", "d1")?.status !== "ACTIVE");
+    expect((await send("acme/d1/telemetry", '{"a":1}')).status).toBe(403);
+    expect((await send("acme/d1/telemetry", '{"a":1}', { authorization: "Bearer no" })).status).toBe(401);
+  });
+
+  test("what is refused is kept", async () => {
+    await send("acme/d1/telemetry", "what?");
+    const kept = await rejectionsOf(nats.nc, "acme", "d1");
+    expect(kept.at(-1)).toMatchObject({ door: "http", topic: "/v1/acme/d1/telemetry", payload: "what?" });
+  });
+
+  test("the configuration can be fetched", async () => {
+    expect((await send("acme/d1/config/desired", undefined)).status).toBe(204);
+    const configuration = { version: 2, config: { a: 1 } };
+    announce(nats.nc, under.models.put("acme", "d1", { configuration }));
+    await waitFor(() => under.registry.peek("acme", "d1")?.configuration.version === 2);
+    expect(await (await send("acme/d1/config/desired", undefined)).json()).toEqual(configuration);
+  });
+
+  test("who is heard over HTTP is seen", async () => {
+    const seen: string[] = [];
+    const subscription = nats.nc.subscribe(subjects.seen, {
+      callback: (_error, message) => seen.push(...message.json<SeenMessage>().devices.map(([, device]) => device)),
+    });
+    await send("acme/d1/telemetry", '{"a":1}');
+    expect(await waitFor(() => seen.includes("d1"))).toBe(true);
+    subscription.unsubscribe();
+  });
+});
+
+async function ask(tenant: string, device: string, body: string): Promise<unknown> {
+  return (await nats.nc.request(subjects.ingest(tenant, device), body, { timeout: 10_000 })).json();
+}
+
+describe("NATS", () => {
+  test("a request is answered once the readings are stored", async () => {
+    expect(await ask("acme", "d1", '[{"a":1},{"a":2}]')).toEqual({ stored: 2 });
+    await waitFor(() => readings.length === 2);
+  });
+
+  test("what is refused gets its reason", async () => {
+    expect(await ask("acme", "d1", '{"a":{}}')).toMatchObject({ error: { code: "INVALID_VALUE" } });
+    expect(await ask("acme", "nobody", '{"a":1}')).toMatchObject({ error: { code: "NOT_FOUND" } });
+    expect((await rejectionsOf(nats.nc, "acme", "d1")).at(-1)).toMatchObject({ door: "nats", payload: '{"a":{}}' });
+  });
+
+  test("a plain publish is taken, too", async () => {
+    nats.nc.publish(subjects.ingest("acme", "d1"), '{"plain":true}');
+    expect(await waitFor(() => readings.some(({ values }) => values["plain"] === true))).toBe(true);
+  });
+});
+
+describe("the registry", () => {
+  test("serves what it has while the document store is away, and concurrent loads share one query", async () => {
+    under.models.put("acme", "shared");
+    const before = under.models.queries;
+    const found = await Promise.all(Array.from({ length: 20 }, () => under.registry.find("acme", "shared")));
+    expect(under.models.queries - before).toBe(1);
+    expect(new Set(found).size).toBe(1);
+    under.models.failure = new Error("the document store is away");
+    expect((await under.registry.find("acme", "shared"))?.deviceId).toBe("shared");
+    await expect(under.registry.find("acme", "not-cached")).rejects.toMatchObject({ message: /away/u });
+    expect(under.registry.health()[0]?.state).toBe("degraded");
+    under.models.failure = undefined;
+  });
+
+  test("a device that is registered right after it was asked for is found", async () => {
+    expect(await under.registry.find("acme", "newborn")).toBeUndefined();
+    announce(nats.nc, under.models.put("acme", "newborn"));
+    await waitFor(async () => (await under.registry.find("acme", "newborn")) !== undefined);
+  });
+
+  test("a new version of a device type is in force at once", async () => {
+    under.models.define("acme", "sensor", []);
+    under.models.put("acme", "typed");
+    await under.registry.find("acme", "typed");
+    const document = under.models.define("acme", "sensor", [{ name: "a", kind: "number" }]);
+    nats.nc.publish(subjects.changed("device-type", "acme", "sensor"), JSON.stringify({ document }));
+    expect(await waitFor(() => under.registry.peek("acme", "typed")?.type.metrics?.has("a"))).toBe(true);
+  });
+});
