@@ -55,6 +55,18 @@ describe("index use", () => {
     expect(await explained(c.find({ tenantId: /^t1/ }))).toMatchObject({ indexName: "page", keys: 2_500 });
   });
 
+  it("bounds what follows a prefix by the prefix alone", async () => {
+    const c = store.collection();
+    await c.createIndex({ name: 1, n: 1 });
+    await c.insertMany([
+      { name: "ab", n: 1 },
+      { name: "a", n: 1 },
+      { name: "b", n: 1 },
+    ]);
+    expect(await explained(c.find({ name: /^a/, n: 1 }))).toMatchObject({ indexName: "name_1_n_1", keys: 2 });
+    expect(await c.find({ name: /^a/, n: 1 }).toArray()).toHaveLength(2);
+  });
+
   it("counts from the keys alone", async () => {
     const c = store.collection();
     await c.createIndex({ a: 1 });

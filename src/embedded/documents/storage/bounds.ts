@@ -8,6 +8,8 @@ import { isPlainObject } from "../semantics/values.js";
 interface Bound {
   readonly key: Buffer;
   readonly inclusive: boolean;
+  /** The key of one value, to its end, so that the next field's can follow; else the beginning of several. */
+  readonly whole: boolean;
 }
 
 export interface Range {
@@ -22,11 +24,11 @@ export interface FieldBounds {
 }
 
 export function isPoint({ lower, upper }: Range): boolean {
-  return lower.inclusive && upper.inclusive && lower.key.equals(upper.key);
+  return lower.whole && lower.inclusive && upper.inclusive && lower.key.equals(upper.key);
 }
 
 function point(key: Buffer): Range {
-  const bound = { key, inclusive: true };
+  const bound = { key, inclusive: true, whole: true };
   return { lower: bound, upper: bound };
 }
 
@@ -72,16 +74,16 @@ function rangeBounds(operator: "$gt" | "$gte" | "$lt" | "$lte", operand: unknown
   if (key === undefined || operand === null || operand === undefined) return undefined;
   const type = rankOfType(rawValueOf(operand).type);
   if (type === rank.minKey || type === rank.maxKey) return undefined;
-  const all: Bound = { key: Buffer.from([type]), inclusive: true };
+  const all: Bound = { key: Buffer.from([type]), inclusive: true, whole: false };
   const isNaNKey = key.equals(nanKey);
   if (isNaNKey) return { ranges: operator === "$gte" || operator === "$lte" ? [point(nanKey)] : [], exact: true };
   const inclusive = operator === "$gte" || operator === "$lte";
   if (operator === "$gt" || operator === "$gte") {
-    return { ranges: [{ lower: { key, inclusive }, upper: all }], exact: true };
+    return { ranges: [{ lower: { key, inclusive, whole: true }, upper: all }], exact: true };
   }
   // NaN lies below all numbers, and is less than none of them.
-  const lower = type === rank.number ? { key: nanKey, inclusive: false } : all;
-  return { ranges: [{ lower, upper: { key, inclusive } }], exact: true };
+  const lower = type === rank.number ? { key: nanKey, inclusive: false, whole: true } : all;
+  return { ranges: [{ lower, upper: { key, inclusive, whole: true } }], exact: true };
 }
 
 /** `/^abc/` and `/^abc.../`: what begins with abc. */
@@ -94,8 +96,12 @@ function regexBounds(operand: unknown, options: unknown): FieldBounds | undefine
   const [, literal = "", next = ""] = match;
   const prefix = "*?{+".includes(next) && next !== "" ? literal.slice(0, -1) : literal;
   if (prefix === "") return undefined;
-  const bound = { key: Buffer.concat([Buffer.from([rank.string]), Buffer.from(prefix)]), inclusive: true };
-  return { ranges: [{ lower: bound, upper: { ...bound } }], exact: false };
+  const bound = {
+    key: Buffer.concat([Buffer.from([rank.string]), Buffer.from(prefix)]),
+    inclusive: true,
+    whole: false,
+  };
+  return { ranges: [{ lower: bound, upper: bound }], exact: false };
 }
 
 /** What lies in both. Only for fields that are no arrays: two items of an array can satisfy one condition each. */
