@@ -159,6 +159,17 @@ describe("a rule watches a device", () => {
   });
 });
 
+function fold(rule: Judgement, all: readonly Sample[], from: RuleState): { state: RuleState; verdicts: Verdict[] } {
+  const verdicts: Verdict[] = [];
+  let state = from;
+  for (const sample of all) {
+    const outcome = judge(rule, state, sample);
+    state = outcome.state;
+    if (outcome.verdict.kind === "raise" || outcome.verdict.kind === "resolve") verdicts.push(outcome.verdict);
+  }
+  return { state, verdicts };
+}
+
 describe("whatever the readings", () => {
   const rules = fc.record({
     condition: fc.record({
@@ -178,17 +189,6 @@ describe("whatever the readings", () => {
     }),
     { maxLength: 80 },
   );
-
-  function fold(rule: Judgement, all: readonly Sample[], from: RuleState): { state: RuleState; verdicts: Verdict[] } {
-    const verdicts: Verdict[] = [];
-    let state = from;
-    for (const sample of all) {
-      const outcome = judge(rule, state, sample);
-      state = outcome.state;
-      if (outcome.verdict.kind === "raise" || outcome.verdict.kind === "resolve") verdicts.push(outcome.verdict);
-    }
-    return { state, verdicts };
-  }
 
   test("raise and resolve alternate, time moves on, and no alert is raised within the cool-down of the last", () => {
     fc.assert(

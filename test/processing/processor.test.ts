@@ -1,0 +1,156 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { createCommands } from "../../src/commands/index.js";
+import type { Commands } from "../../src/commands/index.js";
+import { startEventStore } from "../../src/embedded/eventstore/index.js";
+import { connectEventStore } from "../../src/engines/eventstore.js";
+import { ensureIngestStreams } from "../../src/ingest/index.js";
+import type { HasHealth, Running } from "../../src/platform/lifecycle.js";
+import { silentLogger } from "../../src/platform/logger.js";
+import { createMetrics } from "../../src/platform/metrics.js";
+import { streams } from "../../src/platform/subjects.js";
+import { startProcessor } from "../../src/processing/index.js";
+import type { ProcessorOptions } from "../../src/processing/index.js";
+import { at, startRiver } from "../support/river.js";
+import type { River } from "../support/river.js";
+import { waitFor } from "../support/wait-for.js";
+import { createRule, giveRule, send, shownAlerts } from "./processing-platform.js";
+
+let river: River;
+let started: (Running & HasHealth)[] = [];
+
+beforeAll(async () => {
+  river = await startRiver();
+  await ensureIngestStreams(river.nats);
+});
+afterEach(async () => {
+  for (const processor of started) await processor.stop();
+  started = [];
+});
+afterAll(() => river.stop());
+
+function start(options: ProcessorOptions = {}, commands: Commands = river.commands): Running & HasHealth {
+  const processor = startProcessor(
+    {
+      nc: river.nats,
+      db: river.mongo.db,
+      commands,
+      alertRules: river.readModels.alertRules,
+      logger: silentLogger,
+      metrics: createMetrics(),
+    },
+    { snapshotMs: 20, ...options },
+  );
+  started.push(processor);
+  return processor;
+}
+
+async function consumer(): Promise<{ readonly acknowledged: number; readonly open: number }> {
+  const info = await (await river.nats.jetstreamManager()).consumers.info(streams.frames, "processor");
+  return { acknowledged: info.ack_floor.stream_seq, open: info.num_ack_pending + info.num_pending };
+}
+
+const allAcknowledged = () =>
+  waitFor(async () => (await consumer()).open === 0, { what: "every frame to be acknowledged" });
+
+describe("from a frame to an alert", () => {
+  test("an alert is raised, then resolved, and the frames are let go", async () => {
+    const tenant = await river.createTenant();
+    await createRule(river, tenant);
+    const processor = start();
+    await send(river, tenant, ["press-1", 1, 80], ["press-1", 2, 95], ["press-2", 2, 70]);
+    await waitFor(async () => (await shownAlerts(river, tenant)).includes("press-1 2 ACTIVE"));
+    await send(river, tenant, ["press-1", 3, 85]);
+    await waitFor(async () => (await shownAlerts(river, tenant)).includes("press-1 2 RESOLVED condition-cleared"));
+    await allAcknowledged();
+    expect(processor.health()).toEqual([{ name: "processor", state: "up", lag: 0, lagUnit: "messages" }]);
+  });
+
+  test("rules are in force, and out of it, without a restart", async () => {
+    const tenant = await river.createTenant();
+    start();
+    await send(river, tenant, ["press-1", 1, 95]);
+    await allAcknowledged();
+    const rule = await createRule(river, tenant);
+    // Each second of device time a reading, until the rule is in force.
+    let second = 1;
+    await waitFor(async () => {
+      await send(river, tenant, ["press-1", (second += 1), 95]);
+      return (await shownAlerts(river, tenant)).length === 1;
+    });
+    await giveRule(river, tenant, rule, { type: "DisableAlertRule", at: at(), data: {} });
+    await waitFor(async () => (await shownAlerts(river, tenant))[0]?.endsWith("RESOLVED rule-changed"));
+  });
+});
+
+describe("a restart", () => {
+  test("goes on with what was pending", async () => {
+    const tenant = await river.createTenant();
+    const condition = { metric: "temperature", operator: "GT", threshold: 90, forSeconds: 10 } as const;
+    await createRule(river, tenant, { condition });
+    const first = start();
+    await send(river, tenant, ["press-1", 1, 95]);
+    await allAcknowledged();
+    await first.stop();
+    start();
+    await send(river, tenant, ["press-1", 11, 95]);
+    await waitFor(async () => (await shownAlerts(river, tenant)).includes("press-1 1 ACTIVE"));
+  });
+
+  test("judges first what another reader was given and never acknowledged", async () => {
+    const tenant = await river.createTenant();
+    await createRule(river, tenant);
+    await send(river, tenant, ["press-1", 1, 95]);
+    await send(river, tenant, ["press-1", 2, 80]);
+    // As a processor that is killed: given two frames, of which JetStream will say nothing more for a minute.
+    const other = await river.nats.jetstream().consumers.get(streams.frames, "processor");
+    const taken = await other.fetch({ max_messages: 2 });
+    let count = 0;
+    for await (const _message of taken) count += 1;
+    expect(count).toBe(2);
+    await send(river, tenant, ["press-1", 3, 95]);
+    start();
+    await waitFor(async () => (await shownAlerts(river, tenant)).length === 2);
+    expect(await shownAlerts(river, tenant)).toEqual(["press-1 1 RESOLVED condition-cleared", "press-1 3 ACTIVE"]);
+  });
+});
+
+test("while the event store is away frames are judged and kept, and its alerts are told when it is back", async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), "fleetlog-processor-"));
+  const logger = silentLogger;
+  let store = await startEventStore({ path: dataDir, logger });
+  const { port, url } = store;
+  const client = connectEventStore(url);
+  try {
+    const commands = createCommands({ client, metrics: createMetrics() });
+    const tenant = await river.createTenant();
+    await createRule(river, tenant);
+    const processor = start({}, commands);
+    await store.stop();
+    await send(river, tenant, ["press-1", 1, 95], ["press-2", 1, 95]);
+    await waitFor(() => processor.health()[0]?.state === "degraded", { what: "the processor to say so" });
+    // Stored with the states, so the frames need not wait for the event store.
+    await send(river, tenant, ["press-1", 2, 80]);
+    await waitFor(async () => (await consumer()).open <= 2);
+    await processor.stop();
+    const next = start({}, commands);
+    store = await startEventStore({ path: dataDir, port, logger });
+    await waitFor(() => next.health()[0]?.state === "up" && next.health()[0]?.detail === undefined);
+    const stored: string[] = [];
+    await waitFor(async () => {
+      stored.splice(0);
+      for await (const { event } of client.readAll()) {
+        if (event !== undefined && !event.type.startsWith("$")) stored.push(`${event.type} ${event.streamId}`);
+      }
+      return stored.length >= 3;
+    });
+    expect(new Set(stored).size).toBe(3);
+    expect(stored.filter((line) => line.startsWith("AlertRaised"))).toHaveLength(2);
+  } finally {
+    await client.dispose();
+    await store.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  }
+});
