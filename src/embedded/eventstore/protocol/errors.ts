@@ -27,10 +27,6 @@ export function invalidArgument(details: string): ProtocolError {
   return new ProtocolError(status.INVALID_ARGUMENT, details);
 }
 
-export function unimplemented(what: string): ProtocolError {
-  return new ProtocolError(status.UNIMPLEMENTED, `The embedded event store does not support ${what}.`);
-}
-
 export function streamDeleted(stream: string): ProtocolError {
   return new ProtocolError(status.FAILED_PRECONDITION, `Event stream '${stream}' is deleted.`, {
     exception: "stream-deleted",
