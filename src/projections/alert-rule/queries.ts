@@ -13,6 +13,7 @@ export interface AlertRuleQueries {
   find(tenantId: string, ruleId: string): Promise<AlertRuleDocument | undefined>;
   findMany(tenantId: string, ruleIds: readonly string[]): Promise<readonly (AlertRuleDocument | undefined)[]>;
   page(tenantId: string, query: AlertRuleQuery, page: PageRequest): Promise<Page<AlertRuleDocument>>;
+  count(tenantId: string, query: AlertRuleQuery): Promise<number>;
   /** The enabled rules of all tenants: what the processor judges by. */
   allEnabled(): Promise<readonly AlertRuleDocument[]>;
 }
@@ -29,16 +30,25 @@ export function createAlertRuleQueries(generations: Generations): AlertRuleQueri
       const byId = new Map(found.map((document) => [document._id, document]));
       return ruleIds.map((id) => byId.get(id));
     },
-    async page(tenantId, { enabled, metric }, page) {
-      const filter = {
-        tenantId,
-        ...(enabled === undefined ? {} : { enabled }),
-        ...(metric === undefined ? {} : { "condition.metric": metric }),
-      } as Filter<AlertRuleDocument> & { readonly tenantId: string };
-      return findPage(await collection(), filter, page);
+    async page(tenantId, query, page) {
+      return findPage(await collection(), filterOf(tenantId, query), page);
+    },
+    async count(tenantId, query) {
+      return (await collection()).countDocuments(filterOf(tenantId, query));
     },
     async allEnabled() {
       return (await collection()).find({ enabled: true }).toArray();
     },
   };
+}
+
+function filterOf(
+  tenantId: string,
+  { enabled, metric }: AlertRuleQuery,
+): Filter<AlertRuleDocument> & { readonly tenantId: string } {
+  return {
+    tenantId,
+    ...(enabled === undefined ? {} : { enabled }),
+    ...(metric === undefined ? {} : { "condition.metric": metric }),
+  } as Filter<AlertRuleDocument> & { readonly tenantId: string };
 }

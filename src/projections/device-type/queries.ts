@@ -6,6 +6,7 @@ import type { DeviceTypeDocument } from "./document.js";
 export interface DeviceTypeQueries {
   find(tenantId: string, deviceType: string): Promise<DeviceTypeDocument | undefined>;
   page(tenantId: string, page: PageRequest): Promise<Page<DeviceTypeDocument>>;
+  count(tenantId: string): Promise<number>;
 }
 
 export function createDeviceTypeQueries(generations: Generations): DeviceTypeQueries {
@@ -15,7 +16,14 @@ export function createDeviceTypeQueries(generations: Generations): DeviceTypeQue
       return (await (await collection()).findOne({ _id: `${tenantId}/${deviceType}` })) ?? undefined;
     },
     async page(tenantId, page) {
-      return findPage(await collection(), { tenantId } as { readonly tenantId: DeviceTypeDocument["tenantId"] }, page);
+      return findPage(await collection(), filterOf(tenantId), page);
+    },
+    async count(tenantId) {
+      return (await collection()).countDocuments(filterOf(tenantId));
     },
   };
+}
+
+function filterOf(tenantId: string): { readonly tenantId: DeviceTypeDocument["tenantId"] } {
+  return { tenantId } as { readonly tenantId: DeviceTypeDocument["tenantId"] };
 }

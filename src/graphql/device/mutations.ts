@@ -1,0 +1,174 @@
+import "reflect-metadata";
+import { Arg, Ctx, Mutation, Resolver } from "type-graphql";
+import { newApiKey } from "../../commands/index.js";
+import type { DeviceCommand, DeviceDetails } from "../../domain/device/index.js";
+import { credentialId, deviceId, deviceTypeId } from "../../domain/ids.js";
+import { derivedId } from "../../platform/ids.js";
+import type { CommandOutcome } from "../../commands/index.js";
+import type { GraphqlContext } from "../context.js";
+import { tenantOf } from "../context.js";
+import type { GraphqlDeps } from "../deps.js";
+import { given } from "../given.js";
+import type { MutationDeps } from "../mutate.js";
+import { commandIdOf, decideAndShow, now } from "../mutate.js";
+import type { DeviceInput, UpdateDeviceInput } from "./input.js";
+import {
+  DeviceInput as PlainDeviceInput,
+  DeviceStepInput,
+  IssueCredentialInput,
+  RegisterDeviceInput,
+  RevokeCredentialInput,
+  SetDeviceConfigurationInput,
+  UpdateDeviceInput as UpdateInput,
+} from "./input.js";
+import { DevicePayload, IssueCredentialPayload } from "./payload.js";
+import type { DeviceView } from "./type.js";
+
+@Resolver()
+export class DeviceMutationsResolver {
+  readonly #deps: MutationDeps & Pick<GraphqlDeps, "readModels">;
+
+  constructor(deps: MutationDeps & Pick<GraphqlDeps, "readModels">) {
+    this.#deps = deps;
+  }
+
+  @Mutation(() => DevicePayload)
+  async registerDevice(
+    @Ctx() context: GraphqlContext,
+    @Arg("input", () => RegisterDeviceInput) input: RegisterDeviceInput,
+  ): Promise<DevicePayload> {
+    const data = {
+      tenantId: tenantOf(context),
+      deviceId: deviceId(input.deviceId),
+      deviceType: deviceTypeId(input.deviceType),
+      ...detailsOf(input),
+    };
+    return this.#give(context, input, { type: "RegisterDevice", at: now(), data });
+  }
+
+  @Mutation(() => DevicePayload)
+  async updateDevice(
+    @Ctx() context: GraphqlContext,
+    @Arg("input", () => UpdateInput) input: UpdateDeviceInput,
+  ): Promise<DevicePayload> {
+    return this.#give(context, input, { type: "ChangeDeviceDetails", at: now(), data: detailsOf(input) });
+  }
+
+  @Mutation(() => DevicePayload)
+  async activateDevice(
+    @Ctx() context: GraphqlContext,
+    @Arg("input", () => PlainDeviceInput) input: DeviceInput,
+  ): Promise<DevicePayload> {
+    return this.#give(context, input, { type: "ActivateDevice", at: now(), data: {} });
+  }
+
+  @Mutation(() => DevicePayload)
+  async deactivateDevice(
+    @Ctx() context: GraphqlContext,
+    @Arg("input", () => DeviceStepInput) input: DeviceStepInput,
+  ): Promise<DevicePayload> {
+    return this.#give(context, input, { type: "DeactivateDevice", at: now(), data: reasonOf(input) });
+  }
+
+  @Mutation(() => DevicePayload, { description: "A device in maintenance is listened to, and raises no alerts." })
+  async startMaintenance(
+    @Ctx() context: GraphqlContext,
+    @Arg("input", () => DeviceStepInput) input: DeviceStepInput,
+  ): Promise<DevicePayload> {
+    return this.#give(context, input, { type: "StartMaintenance", at: now(), data: reasonOf(input) });
+  }
+
+  @Mutation(() => DevicePayload)
+  async endMaintenance(
+    @Ctx() context: GraphqlContext,
+    @Arg("input", () => PlainDeviceInput) input: DeviceInput,
+  ): Promise<DevicePayload> {
+    return this.#give(context, input, { type: "EndMaintenance", at: now(), data: {} });
+  }
+
+  @Mutation(() => DevicePayload, { description: "For good: a decommissioned device never comes back." })
+  async decommissionDevice(
+    @Ctx() context: GraphqlContext,
+    @Arg("input", () => DeviceStepInput) input: DeviceStepInput,
+  ): Promise<DevicePayload> {
+    return this.#give(context, input, { type: "DecommissionDevice", at: now(), data: reasonOf(input) });
+  }
+
+  @Mutation(() => IssueCredentialPayload)
+  async issueCredential(
+    @Ctx() context: GraphqlContext,
+    @Arg("input", () => IssueCredentialInput) input: IssueCredentialInput,
+  ): Promise<IssueCredentialPayload> {
+    const commandId = commandIdOf(input.commandId);
+    const { label, expiresAt } = given(input);
+    const { key, hash } = newApiKey();
+    const at = now();
+    const data = {
+      // Derived, so that a retry that comes after its first outcome was forgotten still finds its credential there.
+      credentialId: credentialId(derivedId("credential", tenantOf(context), input.deviceId, commandId)),
+      credentialType: "API_KEY",
+      hash,
+      ...(label === undefined ? {} : { label }),
+      ...(expiresAt === undefined ? {} : { expiresAt: expiresAt.toISOString() }),
+    } as const;
+    const command: DeviceCommand = { type: "IssueCredential", at, data };
+    const { outcome, thing, shown } = await this.#decide(context, { deviceId: input.deviceId, commandId }, command);
+    const { hash: _hash, credentialType: type, ...rest } = data;
+    const known = thing?.credentials.find((credential) => credential.credentialId === data.credentialId);
+    // A retry's first outcome holds another key's hash: the new key opens nothing, and is not shown.
+    const isOurs = outcome.events.some((event) => event.type === "CredentialIssued" && event.data.hash === hash);
+    return new IssueCredentialPayload(thing, shown, {
+      credential: known ?? { ...rest, type, issuedAt: at },
+      apiKey: isOurs ? key : undefined,
+    });
+  }
+
+  @Mutation(() => DevicePayload, { description: "Live sessions that logged in with it end." })
+  async revokeCredential(
+    @Ctx() context: GraphqlContext,
+    @Arg("input", () => RevokeCredentialInput) input: RevokeCredentialInput,
+  ): Promise<DevicePayload> {
+    const data = { credentialId: credentialId(input.credentialId), ...reasonOf(input) };
+    return this.#give(context, input, { type: "RevokeCredential", at: now(), data });
+  }
+
+  @Mutation(() => DevicePayload, { description: "Replaces the desired configuration; it is sent to the device." })
+  async setDeviceConfiguration(
+    @Ctx() context: GraphqlContext,
+    @Arg("input", () => SetDeviceConfigurationInput) input: SetDeviceConfigurationInput,
+  ): Promise<DevicePayload> {
+    const { config, expectedVersion } = given(input);
+    const data = { config, ...(expectedVersion === undefined ? {} : { expectedVersion }) };
+    return this.#give(context, input, { type: "SetConfiguration", at: now(), data });
+  }
+
+  async #give(context: GraphqlContext, input: DeviceInput, command: DeviceCommand): Promise<DevicePayload> {
+    const { thing, shown } = await this.#decide(context, input, command);
+    return new DevicePayload(thing, shown);
+  }
+
+  #decide(
+    context: GraphqlContext,
+    input: Pick<DeviceInput, "deviceId" | "commandId">,
+    command: DeviceCommand,
+  ): Promise<{ readonly outcome: CommandOutcome; readonly thing: DeviceView | undefined; readonly shown: boolean }> {
+    const tenantId = tenantOf(context);
+    const id = deviceId(input.deviceId);
+    return decideAndShow<"device", DeviceView>(
+      this.#deps,
+      context,
+      { category: "device", tenantId, id, command, commandId: commandIdOf(input.commandId) },
+      () => this.#deps.readModels.devices.find(tenantId, id),
+    );
+  }
+}
+
+function detailsOf(input: UpdateDeviceInput): DeviceDetails {
+  const { name, description, manufacturer, model, firmwareVersion, location, metadata } = input;
+  const placed = location === null || location === undefined ? undefined : given(location);
+  return given({ name, description, manufacturer, model, firmwareVersion, location: placed, metadata });
+}
+
+function reasonOf({ reason }: { readonly reason?: string | null }): { readonly reason?: string } {
+  return given({ reason });
+}

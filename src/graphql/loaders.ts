@@ -1,0 +1,27 @@
+import DataLoader from "dataloader";
+import type { AlertRuleDocument, DeviceDocument } from "../projections/index.js";
+import type { Session } from "./context.js";
+import { tenantOf } from "./context.js";
+import type { GraphqlDeps } from "./deps.js";
+
+/** One batch of each a tick, for the whole page, where each entry alone would ask once. They live as long as one operation. */
+export interface Loaders {
+  readonly lastSeen: DataLoader<string, Date | undefined>;
+  readonly device: DataLoader<string, DeviceDocument | undefined>;
+  readonly alertRule: DataLoader<string, AlertRuleDocument | undefined>;
+}
+
+/** No batch asks for more at once: as many as the longest page has entries. */
+const MAX_BATCH = 500;
+
+export function createLoaders(
+  { readModels, lastSeen }: Pick<GraphqlDeps, "readModels" | "lastSeen">,
+  session: Session,
+): Loaders {
+  const options = { maxBatchSize: MAX_BATCH };
+  return {
+    lastSeen: new DataLoader((ids) => lastSeen(tenantOf(session), ids), options),
+    device: new DataLoader((ids) => readModels.devices.findMany(tenantOf(session), ids), options),
+    alertRule: new DataLoader((ids) => readModels.alertRules.findMany(tenantOf(session), ids), options),
+  };
+}

@@ -1,0 +1,156 @@
+import type { ApolloServerPlugin } from "@apollo/server";
+import { ApolloServer } from "@apollo/server";
+import {
+  ApolloServerPluginLandingPageDisabled,
+  ApolloServerPluginUsageReportingDisabled,
+} from "@apollo/server/plugin/disabled";
+import { fastifyApolloHandler } from "@as-integrations/fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { GraphQLSchema } from "graphql";
+import { FleetlogError } from "../platform/errors.js";
+import type { Logger } from "../platform/logger.js";
+import { createChangeFeed } from "./change-feed.js";
+import type { GraphqlContext, Session } from "./context.js";
+import type { GraphqlDeps } from "./deps.js";
+import { formatError, requestError } from "./errors.js";
+import { MAX_TOKENS, checkLimits } from "./limits.js";
+import { createLoaders } from "./loaders.js";
+import type { OperationMetrics } from "./operation-metrics.js";
+import { createOperationMetrics } from "./operation-metrics.js";
+import { reportErrors } from "./report-errors.js";
+import { createGraphqlSchema } from "./schema.js";
+import type { SocketLimits } from "./sockets.js";
+import { createGraphqlSockets, defaultSocketLimits } from "./sockets.js";
+
+const PATH = "/graphql";
+
+export interface GraphqlOptions {
+  readonly socketLimits?: Partial<SocketLimits>;
+}
+
+/**
+ * Queries and mutations at POST /graphql, subscriptions on the same path over WebSocket. The function given back adds it to a
+ * server; when that closes, sockets are ended first, requests under way are answered, and Apollo goes last.
+ */
+export function createGraphqlRoutes(
+  deps: GraphqlDeps,
+  options: GraphqlOptions = {},
+): (app: FastifyInstance) => Promise<void> {
+  return async (app) => {
+    const logger = deps.logger.child({ part: "graphql" });
+    const schema = createGraphqlSchema(deps);
+    const metrics = createOperationMetrics(deps.metrics);
+    const feed = createChangeFeed({ nats: deps.nats, logger });
+    const createContext = (session: Session, correlationId: string): GraphqlContext => ({
+      ...session,
+      correlationId,
+      loaders: createLoaders(deps, session),
+      feed,
+    });
+
+    const sockets = createGraphqlSockets({
+      schema,
+      authenticate: deps.authenticate,
+      createContext,
+      logger,
+      metrics,
+      limits: { ...defaultSocketLimits, ...options.socketLimits },
+    });
+    const apollo = createApollo(schema, logger, metrics, () => sockets.stop());
+    await apollo.start();
+
+    app.route({
+      method: ["GET", "POST"],
+      url: PATH,
+      preHandler: (request, reply, next) => {
+        // A browser's address bar: people get the page, programs the API.
+        if (request.method === "GET" && (request.headers.accept ?? "").includes("text/html"))
+          reply.redirect("/graphiql");
+        else next();
+      },
+      handler: fastifyApolloHandler(apollo, {
+        context: async (request) => createContext(await sessionOf(request, deps.authenticate), request.id),
+      }),
+    });
+    sockets.attach(app.server, PATH);
+    // Open sockets would keep the listener from ever closing.
+    app.addHook("preClose", () => sockets.stop());
+    app.addHook("onClose", () => apollo.stop());
+  };
+}
+
+/** A request without a good token is refused as a whole, with 401, before anything of it is read. */
+async function sessionOf(request: FastifyRequest, authenticate: GraphqlDeps["authenticate"]): Promise<Session> {
+  try {
+    const { authorization } = request.headers;
+    const token = /^Bearer +(\S+) *$/i.exec(authorization ?? "")?.[1];
+    if (token === undefined) {
+      throw new FleetlogError("UNAUTHENTICATED", "there is no token: send `Authorization: Bearer TOKEN`");
+    }
+    return await authenticate(token);
+  } catch (error) {
+    const refusal = requestError(error);
+    refusal.extensions["correlationId"] = request.id;
+    throw refusal;
+  }
+}
+
+function createApollo(
+  schema: GraphQLSchema,
+  logger: Logger,
+  metrics: OperationMetrics,
+  drainSockets: () => Promise<void>,
+): ApolloServer<GraphqlContext> {
+  return new ApolloServer<GraphqlContext>({
+    schema,
+    logger,
+    formatError,
+    includeStacktraceInErrorResponses: false,
+    // Whoever has a token may know the schema; without one nothing is answered at all.
+    introspection: true,
+    persistedQueries: false,
+    parseOptions: { maxTokens: MAX_TOKENS },
+    // Signals are main.ts's.
+    stopOnTerminationSignals: false,
+    plugins: [
+      ApolloServerPluginLandingPageDisabled(),
+      ApolloServerPluginUsageReportingDisabled(),
+      { serverWillStart: () => Promise.resolve({ drainServer: drainSockets }) },
+      observe(logger, metrics),
+    ],
+  });
+}
+
+/** The limits, before anything is executed, and what is to be counted and logged of each operation. */
+function observe(logger: Logger, metrics: OperationMetrics): ApolloServerPlugin<GraphqlContext> {
+  return {
+    contextCreationDidFail: ({ error }) => {
+      reportErrors([requestError(error)], "", { logger, metrics });
+      return Promise.resolve();
+    },
+    requestDidStart: () => {
+      const end = metrics.seconds.startTimer();
+      let kind = "none";
+      return Promise.resolve({
+        didResolveOperation: ({ schema, document, operation, operationName, request }) => {
+          kind = operation?.operation ?? "none";
+          try {
+            checkLimits(schema, document, operationName, request.variables);
+          } catch (error) {
+            throw requestError(error);
+          }
+          return Promise.resolve();
+        },
+        didEncounterErrors: ({ errors, contextValue }) => {
+          reportErrors(errors, contextValue.correlationId, { logger, metrics });
+          return Promise.resolve();
+        },
+        willSendResponse: () => {
+          metrics.operations.inc({ kind });
+          end({ kind });
+          return Promise.resolve();
+        },
+      });
+    },
+  };
+}

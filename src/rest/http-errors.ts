@@ -1,0 +1,42 @@
+import type { FastifyInstance } from "fastify";
+import type { ErrorCode } from "../platform/errors.js";
+import { errorTable, isFleetlogError } from "../platform/errors.js";
+import { DomainError } from "../domain/error.js";
+
+interface HttpError {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** What the HTTP server itself found wrong with a request, by its status. */
+function ofStatus(error: unknown): HttpError | undefined {
+  const { statusCode, message } = error as { readonly statusCode?: unknown; readonly message?: unknown };
+  if (typeof statusCode !== "number" || statusCode < 400 || statusCode > 499) return undefined;
+  if (statusCode === 413) return { code: "PAYLOAD_TOO_LARGE", message: "the body is larger than this door takes" };
+  return { code: "BAD_REQUEST", message: String(message) };
+}
+
+/** One form for every error of HTTP: `{"error": {"code", "message"}}`, with the status of the error table. Anything unknown is logged and told as INTERNAL. */
+export function setHttpErrors(app: FastifyInstance): void {
+  app.setErrorHandler((error, request, reply) => {
+    const seen: HttpError | undefined =
+      isFleetlogError(error) || error instanceof DomainError
+        ? { code: error.code, message: error.message }
+        : ofStatus(error);
+    if (seen === undefined) {
+      request.log.error({ err: error, method: request.method, url: request.url }, "a request failed");
+    }
+    const { code, message } = seen ?? { code: "INTERNAL", message: "something went wrong on our side: the log has it" };
+    return reply.code(errorTable[code].http).send({ error: { code, message, correlationId: request.id } });
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split("?", 1)[0] ?? "";
+    return reply.code(404).send({
+      error: {
+        code: "NOT_FOUND",
+        message: `there is nothing at ${request.method} ${path.slice(0, 200)}: see docs/reference`,
+        correlationId: request.id,
+      },
+    });
+  });
+}

@@ -1,0 +1,71 @@
+import type { AddressInfo } from "node:net";
+import type { FastifyInstance } from "fastify";
+import { fastify } from "fastify";
+import { newId } from "../platform/ids.js";
+import type { Running } from "../platform/lifecycle.js";
+import type { Logger } from "../platform/logger.js";
+import { registerGraphiql } from "./graphiql.js";
+import { setHttpErrors } from "./http-errors.js";
+import type { OperationsDeps } from "./operations.js";
+import { registerOperations } from "./operations.js";
+
+/** No body is larger, whatever door of this server it comes through. */
+const MAX_BODY_BYTES = 1024 * 1024;
+/** A request must be here, whole, within this time: slow ones hold a connection. */
+const REQUEST_TIMEOUT_MS = 30_000;
+
+/** A caller's correlation id is taken over when it is one, and no way to write into our log. */
+const CORRELATION_ID = /^[A-Za-z0-9._:-]{1,128}$/;
+
+export interface HttpServerDeps extends OperationsDeps {
+  readonly logger: Logger;
+  /** The doors that this server opens beside the operations' own: GraphQL, the devices', …, in this order. */
+  readonly register?: readonly ((app: FastifyInstance) => void | Promise<void>)[];
+  /** The offline GraphiQL page; on unless false. */
+  readonly graphiql?: boolean;
+}
+
+/** The one HTTP server of a process, not yet listening. Every request has a correlation id, `request.id`, given back in its answer. */
+export async function createHttpServer(deps: HttpServerDeps): Promise<FastifyInstance> {
+  const app = fastify({
+    loggerInstance: deps.logger.child({ part: "http" }),
+    disableRequestLogging: true,
+    bodyLimit: MAX_BODY_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    requestIdHeader: false,
+    requestIdLogLabel: "correlationId",
+    genReqId: ({ headers }) => {
+      const given = headers["x-correlation-id"];
+      return typeof given === "string" && CORRELATION_ID.test(given) ? given : newId();
+    },
+  }) as unknown as FastifyInstance;
+  app.addHook("onRequest", async (request, reply) => {
+    reply.header("x-correlation-id", request.id);
+  });
+  setHttpErrors(app);
+  registerOperations(app, deps);
+  if (deps.graphiql ?? true) registerGraphiql(app);
+  for (const register of deps.register ?? []) await register(app);
+  return app;
+}
+
+export interface HttpServer extends Running {
+  readonly url: string;
+  readonly port: number;
+}
+
+/** Listens. `stop` answers what is under way and ends. Port 0 takes a free one. Rejects with the system's error for a taken port. */
+export async function startHttpServer(
+  deps: HttpServerDeps,
+  { port, host }: { readonly port: number; readonly host: string },
+): Promise<HttpServer> {
+  const app = await createHttpServer(deps);
+  await app.listen({ port, host });
+  const bound = (app.server.address() as AddressInfo).port;
+  const reachable = host === "0.0.0.0" || host === "::" ? "localhost" : host;
+  return {
+    url: `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${bound}`,
+    port: bound,
+    stop: () => app.close(),
+  };
+}
