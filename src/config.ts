@@ -5,7 +5,11 @@ import { z } from "zod";
 export const roles = ["engines", "gateway", "writer", "processor", "projector", "workflows", "api"] as const;
 export type Role = (typeof roles)[number];
 
-const port = (fallback: number) => z.coerce.number().int().min(0).max(65_535).default(fallback);
+const whole = (min: number, max: number) => {
+  const error = `must be a whole number from ${min} to ${max}`;
+  return z.coerce.number({ error }).int({ error }).min(min, { error }).max(max, { error });
+};
+const port = (fallback: number) => whole(0, 65_535).default(fallback);
 const urlOf = (protocols: readonly string[]) =>
   z.string().refine((value) => protocols.some((protocol) => value.startsWith(`${protocol}://`)), {
     error: `must be a URL that begins with ${protocols.map((protocol) => `${protocol}://`).join(" or ")}`,
@@ -42,12 +46,18 @@ export const configSchema = z.object({
   FLEETLOG_PROCESS: z.string().min(1).max(64).default("fleetlog"),
   FLEETLOG_LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace"]).default("info"),
   FLEETLOG_TOKEN_SECRET: z.string().min(32, { error: "must have at least 32 characters" }).optional(),
-  FLEETLOG_MAX_PAYLOAD_BYTES: z.coerce.number().int().min(1_024).max(8_388_608).default(262_144),
-  FLEETLOG_MAX_CONNECTIONS: z.coerce.number().int().min(1).default(50_000),
+  FLEETLOG_MAX_PAYLOAD_BYTES: whole(1_024, 8_388_608).default(262_144),
+  FLEETLOG_MAX_CONNECTIONS: whole(1, 10_000_000).default(50_000),
   /** Seconds that a device may be away before it is said to be offline. */
-  FLEETLOG_OFFLINE_GRACE_SECONDS: z.coerce.number().min(0).default(30),
+  FLEETLOG_OFFLINE_GRACE_SECONDS: z.coerce
+    .number({ error: "must be a number" })
+    .min(0, { error: "must not be negative" })
+    .default(30),
   /** Days that a reading's timestamp may lie in the past. */
-  FLEETLOG_MAX_READING_AGE_DAYS: z.coerce.number().positive().default(366),
+  FLEETLOG_MAX_READING_AGE_DAYS: z.coerce
+    .number({ error: "must be a number" })
+    .positive({ error: "must be above 0" })
+    .default(366),
 });
 
 /** Variables of CONTRACT whose doors are not built yet: named as such instead of being ignored. */
@@ -73,12 +83,12 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads the configuration from the environment, once. An empty variable counts as unset.
+ * Reads the configuration from the environment, once. An empty or blank variable counts as unset.
  * Throws a ConfigError with a line per wrong key, misspelt FLEETLOG_ keys among them.
  */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
   const given = Object.fromEntries(
-    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ""),
+    Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ""),
   );
   const known = new Set<string>([...Object.keys(configSchema.shape), ...notYet]);
   const problems = Object.keys(given)
@@ -89,8 +99,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     problems.push(
       ...parsed.error.issues.map((issue) => {
         const key = String(issue.path[0]);
-        const shown = key.endsWith("TOKEN") || key.endsWith("SECRET") ? "" : ` (it is ${JSON.stringify(given[key])})`;
-        return `${key}: ${issue.message}${shown}`;
+        return `${key}: ${issue.message}${shown(key, given[key])}`;
       }),
     );
   }
@@ -99,4 +108,11 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     .filter((key) => given[key] !== undefined)
     .map((key) => `${key} is set, but that door is not built yet: nothing listens for it`);
   return { ...parsed.data, cores: availableParallelism(), warnings };
+}
+
+/** The wrong value, for the one who looks for the mistake. A URL may hold a password before its "@": logs keep neither. */
+function shown(key: string, value: unknown): string {
+  if (key.endsWith("TOKEN") || key.endsWith("SECRET")) return "";
+  const said = typeof value === "string" && key.endsWith("URL") ? value.replace(/^.*@/su, "…@") : value;
+  return ` (it is ${JSON.stringify(said)})`;
 }

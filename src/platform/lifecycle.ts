@@ -21,6 +21,8 @@ export class Lifecycle implements Running {
 
   add<T extends Running>(name: string, running: T): T {
     this.#started.push({ name, running });
+    // What comes up while the rest goes down is stopped too, or it would outlive us.
+    if (this.#stopping !== undefined) this.#stopping = this.#stopping.then(() => this.#stopAll());
     return running;
   }
 
@@ -30,7 +32,8 @@ export class Lifecycle implements Running {
   }
 
   async #stopAll(): Promise<void> {
-    for (const { name, running } of this.#started.toReversed()) {
+    for (let last = this.#started.pop(); last !== undefined; last = this.#started.pop()) {
+      const { name, running } = last;
       try {
         await running.stop();
         this.#logger.debug({ part: name }, "stopped");
