@@ -53,6 +53,18 @@ describe("an active alert", () => {
   it("is resolved", () => given(raised).when(clear).then(cleared));
 });
 
+describe("a note", () => {
+  it("has an end: the history keeps it for ever", () => {
+    const note = "x".repeat(1_025);
+    given(raised)
+      .when({ type: "AcknowledgeAlert", at: NOW, data: { by: "user:ada", note } })
+      .thenRefused("INVALID_VALUE", /note has at most 1024/u);
+    given(raised)
+      .when({ type: "ResolveAlert", at: NOW, data: { resolvedAt: NOW, cause: "by-hand", note } })
+      .thenRefused("INVALID_VALUE", /note has at most 1024/u);
+  });
+});
+
 describe("an acknowledged alert", () => {
   it("does not become active again", () => given(raised, acknowledged).when(raise).thenNothing());
   it("is acknowledged once: the first one has it", () =>

@@ -18,6 +18,12 @@ describe("a tenant", () => {
 
   it("is created once", () => given(created).when(create("Acme")).thenRefused("ALREADY_EXISTS", /acme/u));
 
+  it("has a name of at most 255 characters", () => {
+    given()
+      .when(create("x".repeat(256)))
+      .thenRefused("INVALID_VALUE", /name has at most 255/u);
+  });
+
   it.each(["", "   ", "\t\n"])("needs a name that says something, not %j", (name) =>
     given().when(create(name)).thenRefused("INVALID_VALUE", /name/u),
   );

@@ -1,6 +1,7 @@
 import type { Decider } from "../decider.js";
 import { never } from "../decider.js";
 import { DomainError } from "../error.js";
+import { checkLength, MAX_REMARK_LENGTH } from "../text.js";
 import type { AlertCommand } from "./commands.js";
 import type { AlertEvent } from "./events.js";
 import type { AlertState } from "./state.js";
@@ -12,6 +13,7 @@ export function decide(command: AlertCommand, state: AlertState): readonly Alert
     return state.status === "ABSENT" ? [{ type: "AlertRaised", data: command.data }] : [];
   }
   if (state.status === "ABSENT") throw new DomainError("NOT_FOUND", "there is no such alert in this tenant");
+  checkLength("note", command.data.note, MAX_REMARK_LENGTH);
   switch (command.type) {
     case "AcknowledgeAlert":
       if (state.status === "ACKNOWLEDGED") return [];

@@ -1,6 +1,7 @@
 import type { Decider } from "../decider.js";
 import { never } from "../decider.js";
 import { DomainError } from "../error.js";
+import { checkLength, MAX_REMARK_LENGTH } from "../text.js";
 import type { DeviceCommand } from "./commands.js";
 import { decideConfigurationReport, decideConfigurationSet } from "./configuration.js";
 import { decideCredentialIssue, decideCredentialRevocation } from "./credentials.js";
@@ -29,11 +30,13 @@ export function decide(command: DeviceCommand, state: DeviceState): readonly Dev
     case "ActivateDevice":
       return step(state, command, ["REGISTERED", "INACTIVE"], "ACTIVE", { type: "DeviceActivated", data: {} });
     case "DeactivateDevice":
+      checkLength("reason", command.data.reason, MAX_REMARK_LENGTH);
       return step(state, command, ["ACTIVE", "MAINTENANCE"], "INACTIVE", {
         type: "DeviceDeactivated",
         data: command.data,
       });
     case "StartMaintenance":
+      checkLength("reason", command.data.reason, MAX_REMARK_LENGTH);
       return step(state, command, ["ACTIVE", "INACTIVE"], "MAINTENANCE", {
         type: "MaintenanceStarted",
         data: command.data,
@@ -41,6 +44,7 @@ export function decide(command: DeviceCommand, state: DeviceState): readonly Dev
     case "EndMaintenance":
       return step(state, command, ["MAINTENANCE"], "ACTIVE", { type: "MaintenanceEnded", data: {} });
     case "DecommissionDevice":
+      checkLength("reason", command.data.reason, MAX_REMARK_LENGTH);
       return [{ type: "DeviceDecommissioned", data: command.data }];
     case "IssueCredential":
       return decideCredentialIssue(command, state);

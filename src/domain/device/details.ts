@@ -1,5 +1,6 @@
 import { DomainError } from "../error.js";
 import { jsonBytes, MAX_JSON_BYTES, sameJson } from "../json.js";
+import { checkLength } from "../text.js";
 import type { DeviceDetails, Location } from "./events.js";
 
 /** The longest of each text field: the columns of the registry that operators know from other platforms. */
@@ -7,10 +8,7 @@ const MAX_LENGTH = { name: 255, description: 4096, manufacturer: 100, model: 100
 
 export function checkDetails(details: DeviceDetails): void {
   for (const [field, most] of Object.entries(MAX_LENGTH)) {
-    const value = details[field as keyof typeof MAX_LENGTH];
-    if (value !== undefined && value.length > most) {
-      throw new DomainError("INVALID_VALUE", `${field} has at most ${most} characters, not ${value.length}`);
-    }
+    checkLength(field, details[field as keyof typeof MAX_LENGTH], most);
   }
   if (details.location !== undefined) checkLocation(details.location);
   if (details.metadata !== undefined && jsonBytes(details.metadata) > MAX_JSON_BYTES) {

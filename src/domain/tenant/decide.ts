@@ -1,5 +1,6 @@
 import type { Decider } from "../decider.js";
 import { DomainError } from "../error.js";
+import { checkLength } from "../text.js";
 import type { TenantCommand } from "./commands.js";
 import type { TenantEvent } from "./events.js";
 import { evolve, initialState } from "./state.js";
@@ -9,6 +10,7 @@ export function decide(command: TenantCommand, state: TenantState): readonly Ten
   const { tenantId, name } = command.data;
   if (state.exists) throw new DomainError("ALREADY_EXISTS", `tenant ${tenantId} exists already`);
   if (name.trim() === "") throw new DomainError("INVALID_VALUE", "a tenant needs a name that is not blank");
+  checkLength("name", name, 255);
   return [{ type: "TenantCreated", data: { tenantId, name } }];
 }
 

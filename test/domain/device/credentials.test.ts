@@ -33,6 +33,17 @@ describe("a key", () => {
   );
 });
 
+describe("what is said of a key", () => {
+  it("has an end: the history keeps it for ever", () => {
+    given(registered())
+      .when(command("IssueCredential", { ...key(1), label: "x".repeat(256) }))
+      .thenRefused("INVALID_VALUE", /label has at most 255/u);
+    given(registered(), issued(1))
+      .when(command("RevokeCredential", { credentialId: credential(1), reason: "x".repeat(1_025) }))
+      .thenRefused("INVALID_VALUE", /reason has at most 1024/u);
+  });
+});
+
 describe("the keys of one device", () => {
   it(`are at most ${MAX_CREDENTIALS}`, () => {
     given(registered(), ...full.slice(1))

@@ -98,6 +98,14 @@ describe("a step", () => {
       .then(event("DeviceDecommissioned", { reason }));
   });
 
+  it.each(["DeactivateDevice", "StartMaintenance", "DecommissionDevice"] as const)(
+    "%s takes no endless reason",
+    (type) =>
+      given(...historyTo.ACTIVE)
+        .when(command(type, { reason: "x".repeat(1_025) }))
+        .thenRefused("INVALID_VALUE", /reason has at most 1024/u),
+  );
+
   it("that does not exist says from where it would", () =>
     given(registered())
       .when(command("DeactivateDevice", {}))
