@@ -45,6 +45,8 @@ export interface SupervisorOptions {
   readonly onProgress: (step: string) => void;
 }
 
+const privateHttp = { FLEETLOG_HTTP_PORT: "0" } as const;
+
 /** The program that each child runs. */
 const mainScript = fileURLToPath(new URL("./main.js", import.meta.url));
 
@@ -76,12 +78,17 @@ async function startAll(options: SupervisorOptions, lifecycle: Lifecycle): Promi
     FLEETLOG_NODE_ID: nodeIdOf(dataDir),
   };
 
-  async function startProcess(name: string, roles: readonly Role[]): Promise<Readonly<Record<string, number>>> {
+  async function startProcess(
+    name: string,
+    roles: readonly Role[],
+    extra: NodeJS.ProcessEnv = {},
+  ): Promise<Readonly<Record<string, number>>> {
     let ports: Readonly<Record<string, number>> = {};
     const child = await startNodeProcess({
       name,
       script: mainScript,
-      env: { ...shared, FLEETLOG_ROLES: roles.join(","), FLEETLOG_PROCESS: name },
+      env: { ...shared, FLEETLOG_ROLES: roles.join(","), FLEETLOG_PROCESS: name, ...extra },
+      pidFile: resolve(dataDir, "run", `${name}.pid`),
       logger,
       readyWithinMs: 120_000,
       graceMs: 30_000,
@@ -157,11 +164,17 @@ async function startAll(options: SupervisorOptions, lifecycle: Lifecycle): Promi
   const mqttPort = await choosePort(config.FLEETLOG_MQTT_PORT, config.FLEETLOG_HOST);
   shared = { ...shared, FLEETLOG_HTTP_PORT: String(httpPort), FLEETLOG_MQTT_PORT: String(mqttPort) };
   const ports: Record<string, number> = {};
-  for (const { name, roles } of processes) {
-    const wanted = roles.filter((role) => config.FLEETLOG_ROLES.includes(role));
-    if (wanted.length === 0) continue;
-    onProgress(`starting ${wanted.join(", ")}`);
-    Object.assign(ports, await startProcess(name, wanted));
+  const wanted = processes
+    .map(({ name, roles }) => ({ name, roles: roles.filter((role) => config.FLEETLOG_ROLES.includes(role)) }))
+    .filter(({ roles }) => roles.length > 0);
+  // One process has the public HTTP port: the API's where there is one. The others answer for their health on a port of their own.
+  const front = wanted.find(({ name }) => name === "api") ?? wanted.at(-1);
+  for (const process of wanted) {
+    onProgress(`starting ${process.roles.join(", ")}`);
+    const isFront = process === front;
+    const opened = await startProcess(process.name, process.roles, isFront ? {} : privateHttp);
+    if (isFront && opened["http"] !== undefined) ports["http"] = opened["http"];
+    if (opened["mqtt"] !== undefined) ports["mqtt"] = opened["mqtt"];
   }
 
   const own = (): readonly PartHealth[] =>

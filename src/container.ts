@@ -1,0 +1,108 @@
+import "reflect-metadata";
+import type { EventStoreDBClient } from "@eventstore/db-client";
+import { Container } from "inversify";
+import type { ServiceIdentifier } from "inversify";
+import { AggregatorRegistry } from "prom-client";
+import { createCommands } from "./commands/index.js";
+import type { Commands } from "./commands/index.js";
+import type { Config } from "./config.js";
+import { connectEventStore } from "./engines/eventstore.js";
+import { connectInflux } from "./engines/influx.js";
+import type { Influx } from "./engines/influx.js";
+import { connectMongo } from "./engines/mongo.js";
+import type { Mongo } from "./engines/mongo.js";
+import { connectNats } from "./engines/nats.js";
+import type { NatsConnection } from "./engines/nats.js";
+import { createIngest, createRegistry, createTelemetryQueries, ensureIngestStreams } from "./ingest/index.js";
+import type { Ingest, Registry as DeviceRegistry, TelemetryQueries } from "./ingest/index.js";
+import type { Lifecycle } from "./platform/lifecycle.js";
+import type { Logger } from "./platform/logger.js";
+import type { Registry as Metrics } from "./platform/metrics.js";
+import type { OtherProcesses } from "./process-report.js";
+import { createReadModels, createShownWaiter } from "./projections/index.js";
+import type { ReadModels, ShownWaiter } from "./projections/index.js";
+
+/** What a process brings along before anything is built. */
+export interface ProcessParts {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly others: OtherProcesses;
+  /** What is built and must be ended goes in here, in the order in which it may be stopped backwards. */
+  readonly lifecycle: Lifecycle;
+}
+
+const token = <T>(name: string): ServiceIdentifier<T> => Symbol(name);
+
+/** The names under which things are asked for; each says the type that it gives. */
+export const tokens = {
+  process: token<ProcessParts>("process"),
+  eventstore: token<EventStoreDBClient>("eventstore"),
+  mongo: token<Mongo>("mongo"),
+  nats: token<NatsConnection>("nats"),
+  influx: token<Influx>("influx"),
+  commands: token<Commands>("commands"),
+  readModels: token<ReadModels>("read models"),
+  shown: token<ShownWaiter>("shown"),
+  devices: token<DeviceRegistry>("device registry"),
+  ingest: token<Ingest>("ingest"),
+  telemetry: token<TelemetryQueries>("telemetry"),
+  prometheus: token<() => Promise<string>>("prometheus"),
+} as const;
+
+/**
+ * The composition root: how the parts of one process are put together, each once, at first need. Everything else in src takes
+ * what it needs as arguments. Resolves once NATS is reached and the streams are there; the other clients connect at first use.
+ */
+export async function createContainer(parts: ProcessParts): Promise<Container> {
+  const { config, logger, metrics, lifecycle, others } = parts;
+  const container = new Container({ defaultScope: "Singleton" });
+  container.bind(tokens.process).toConstantValue(parts);
+
+  const nats = await connectNats(required(config, "NATS_URL"), config.FLEETLOG_PROCESS);
+  lifecycle.add("nats client", { stop: () => nats.drain() });
+  container.bind(tokens.nats).toConstantValue(nats);
+  await ensureIngestStreams(nats);
+
+  const eventstore = connectEventStore(required(config, "EVENTSTORE_URL"));
+  lifecycle.add("event store client", { stop: () => eventstore.dispose() });
+  container.bind(tokens.eventstore).toConstantValue(eventstore);
+
+  const mongo = connectMongo(required(config, "MONGODB_URL"), config.MONGODB_DATABASE);
+  lifecycle.add("document store client", { stop: () => mongo.close() });
+  container.bind(tokens.mongo).toConstantValue(mongo);
+
+  const { INFLUX_TOKEN, INFLUX_ORG, INFLUX_BUCKET } = config;
+  const influx = { url: required(config, "INFLUX_URL"), token: INFLUX_TOKEN, org: INFLUX_ORG, bucket: INFLUX_BUCKET };
+  container.bind(tokens.influx).toDynamicValue(() => connectInflux(influx));
+
+  container.bind(tokens.commands).toDynamicValue(() => createCommands({ client: eventstore, metrics }));
+  container.bind(tokens.readModels).toDynamicValue(() => createReadModels(mongo.db));
+  container
+    .bind(tokens.shown)
+    .toDynamicValue(() => lifecycle.add("read-your-writes", createShownWaiter({ db: mongo.db, nats })));
+  container.bind(tokens.devices).toDynamicValue((context) => {
+    const { devices, deviceTypes } = context.get(tokens.readModels);
+    const registry = createRegistry({ nc: nats, logger, findDevice: devices.find, findDeviceType: deviceTypes.find });
+    return lifecycle.add("device registry", registry);
+  });
+  container.bind(tokens.ingest).toDynamicValue(() => {
+    const maxReadingAgeMs = config.FLEETLOG_MAX_READING_AGE_DAYS * 24 * 3600 * 1000;
+    return lifecycle.add("ingest", createIngest({ nc: nats, logger, metrics, maxReadingAgeMs }));
+  });
+  container.bind(tokens.telemetry).toDynamicValue((context) => createTelemetryQueries(context.get(tokens.influx)));
+  container.bind(tokens.prometheus).toConstantValue(() => prometheus(metrics, others));
+  return container;
+}
+
+function required(config: Config, key: "NATS_URL" | "EVENTSTORE_URL" | "MONGODB_URL" | "INFLUX_URL"): string {
+  const url = config[key];
+  if (url === undefined) throw new Error(`${key} is not set: the supervisor sets it for the processes that it starts`);
+  return url;
+}
+
+/** The metrics of this process with those of the others of this machine, added up where they have one name and labels. */
+async function prometheus(metrics: Metrics, others: OtherProcesses): Promise<string> {
+  const all = [await metrics.getMetricsAsJSON(), ...others.metrics()];
+  return AggregatorRegistry.aggregate(all as object[]).metrics();
+}

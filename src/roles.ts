@@ -1,0 +1,160 @@
+import type { Container } from "inversify";
+import type { Role } from "./config.js";
+import { tokens } from "./container.js";
+import { monitorEngines } from "./engines/monitor.js";
+import { createGraphqlRoutes } from "./graphql/index.js";
+import { registerDeviceRoutes, startMqttGateway, startNatsDoor, startRelay, startWriter } from "./ingest/index.js";
+import type { HasHealth, PartHealth, Running } from "./platform/lifecycle.js";
+import { startProcessor } from "./processing/index.js";
+import { createRebuilds, requestRebuild, startProjector } from "./projections/index.js";
+import { startHttpServer, verifyToken } from "./rest/index.js";
+
+export interface StartedRoles extends HasHealth {
+  /** Where the doors of this process listen. */
+  readonly ports: Readonly<Record<string, number>>;
+}
+
+type Part = Running & HasHealth;
+
+/** What a role runs, each with the name under which it is stopped. They start in the order written. */
+const roleParts: Readonly<
+  Record<Exclude<Role, "engines" | "api" | "gateway">, (container: Container) => readonly (readonly [string, Part])[]>
+> = {
+  writer: (container) => {
+    const { logger, metrics } = container.get(tokens.process);
+    const nc = container.get(tokens.nats);
+    const influx = container.get(tokens.influx);
+    return [
+      ["writer", startWriter({ nc, influx, logger, metrics })],
+      ["relay", startRelay({ nc, logger })],
+    ];
+  },
+  processor: (container) => {
+    const { logger, metrics } = container.get(tokens.process);
+    const { alertRules } = container.get(tokens.readModels);
+    const { db } = container.get(tokens.mongo);
+    const nc = container.get(tokens.nats);
+    return [
+      ["processor", startProcessor({ nc, db, commands: container.get(tokens.commands), alertRules, logger, metrics })],
+    ];
+  },
+  projector: (container) => {
+    const { config, logger } = container.get(tokens.process);
+    const client = container.get(tokens.eventstore);
+    const { db } = container.get(tokens.mongo);
+    const owner = config.FLEETLOG_NODE_ID ?? "fleetlog";
+    return [["projector", startProjector({ client, db, nats: container.get(tokens.nats), logger, owner })]];
+  },
+  workflows: () => [],
+};
+
+/** Starts the roles of this process, the engines excepted, in the order in which data flows out of them: doors last, so that they close first. */
+export async function startRoles(container: Container): Promise<StartedRoles> {
+  const { config, logger, lifecycle, others } = container.get(tokens.process);
+  const parts: HasHealth[] = [];
+  const keep = <T extends Part>(name: string, part: T): T => {
+    parts.push(part);
+    return lifecycle.add(name, part);
+  };
+  const engines = {
+    eventstore: container.get(tokens.eventstore),
+    db: container.get(tokens.mongo).db,
+    nats: container.get(tokens.nats),
+    influx: container.get(tokens.influx),
+  };
+  keep("engine monitor", monitorEngines(engines, logger));
+  for (const role of ["projector", "workflows", "writer", "processor"] as const) {
+    if (!config.FLEETLOG_ROLES.includes(role)) continue;
+    for (const [name, part] of roleParts[role](container)) keep(name, part);
+  }
+  const health = (): readonly PartHealth[] => parts.flatMap((part) => part.health());
+  const ports: Record<string, number> = {};
+  ports["http"] = await startHttp(container, () => merge([...health(), ...others.health()]), parts);
+  if (config.FLEETLOG_ROLES.includes("gateway")) ports["mqtt"] = (await startGateway(container, keep)).port;
+  return { ports, health };
+}
+
+async function startGateway(
+  container: Container,
+  keep: <T extends Part>(name: string, part: T) => T,
+): Promise<{ readonly port: number }> {
+  const { config, logger } = container.get(tokens.process);
+  const registry = container.get(tokens.devices);
+  const ingest = container.get(tokens.ingest);
+  keep("NATS door", startNatsDoor({ nc: container.get(tokens.nats), ingest, registry, logger }));
+  const gateway = await startMqttGateway(
+    { ingest, registry, logger },
+    {
+      host: config.FLEETLOG_HOST,
+      port: config.FLEETLOG_MQTT_PORT,
+      maxPayloadBytes: config.FLEETLOG_MAX_PAYLOAD_BYTES,
+      maxConnections: config.FLEETLOG_MAX_CONNECTIONS,
+    },
+  );
+  return keep("MQTT gateway", gateway);
+}
+
+/** Every process has an HTTP server for its health and metrics; with `api` it serves GraphQL too, with `api` or `gateway` the devices' HTTP door. */
+async function startHttp(
+  container: Container,
+  health: () => readonly PartHealth[],
+  parts: HasHealth[],
+): Promise<number> {
+  const { config, logger, lifecycle } = container.get(tokens.process);
+  const roles = config.FLEETLOG_ROLES;
+  const register: Parameters<typeof startHttpServer>[0]["register"] = [
+    ...(roles.includes("api") ? [graphqlRoutes(container)] : []),
+    ...(roles.includes("api") || roles.includes("gateway") ? [deviceRoutes(container, parts)] : []),
+  ];
+  const server = await startHttpServer(
+    { logger, health, metrics: container.get(tokens.prometheus), register, graphiql: roles.includes("api") },
+    // Port 0 is what the supervisor gives to a process whose HTTP server is for health and metrics only: nobody's business outside.
+    { port: config.FLEETLOG_HTTP_PORT, host: config.FLEETLOG_HTTP_PORT === 0 ? "127.0.0.1" : config.FLEETLOG_HOST },
+  );
+  lifecycle.add("HTTP server", server);
+  return server.port;
+}
+
+type Routes = NonNullable<Parameters<typeof startHttpServer>[0]["register"]>[number];
+
+function deviceRoutes(container: Container, parts: HasHealth[]): Routes {
+  const { config, logger } = container.get(tokens.process);
+  const ingest = container.get(tokens.ingest);
+  const registry = container.get(tokens.devices);
+  parts.push(ingest, registry);
+  const maxPayloadBytes = config.FLEETLOG_MAX_PAYLOAD_BYTES;
+  return (app) => registerDeviceRoutes(app, { ingest, registry, logger, maxPayloadBytes });
+}
+
+function graphqlRoutes(container: Container): Routes {
+  const { config, logger, metrics } = container.get(tokens.process);
+  const secret = config.FLEETLOG_TOKEN_SECRET;
+  if (secret === undefined)
+    throw new Error("FLEETLOG_TOKEN_SECRET is not set: the supervisor sets it for the processes that it starts");
+  const nats = container.get(tokens.nats);
+  return createGraphqlRoutes({
+    commands: container.get(tokens.commands),
+    readModels: container.get(tokens.readModels),
+    shown: container.get(tokens.shown),
+    rebuilds: createRebuilds(container.get(tokens.mongo).db),
+    eventStore: container.get(tokens.eventstore),
+    nats,
+    telemetry: container.get(tokens.telemetry),
+    lastSeen: (_tenantId, deviceIds) => Promise.resolve(deviceIds.map(() => undefined)),
+    rebuildProjection: (name) => requestRebuild(nats, name),
+    authenticate: (token) => verifyToken(secret, token),
+    logger,
+    metrics,
+  });
+}
+
+/** One line a part: where several processes see the same engine, the worst that any of them sees. */
+function merge(parts: readonly PartHealth[]): readonly PartHealth[] {
+  const rank = { up: 0, degraded: 1, down: 2 } as const;
+  const worst = new Map<string, PartHealth>();
+  for (const part of parts) {
+    const other = worst.get(part.name);
+    if (other === undefined || rank[part.state] > rank[other.state]) worst.set(part.name, part);
+  }
+  return [...worst.values()];
+}
