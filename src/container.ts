@@ -83,7 +83,12 @@ export async function createContainer(parts: ProcessParts): Promise<Container> {
     .toDynamicValue(() => lifecycle.add("read-your-writes", createShownWaiter({ db: mongo.db, nats })));
   container.bind(tokens.devices).toDynamicValue((context) => {
     const { devices, deviceTypes } = context.get(tokens.readModels);
-    const registry = createRegistry({ nc: nats, logger, findDevice: devices.find, findDeviceType: deviceTypes.find });
+    const registry = createRegistry({
+      nc: nats,
+      logger,
+      findDevice: (tenant, device) => devices.find(tenant, device),
+      findDeviceType: (tenant, type) => deviceTypes.find(tenant, type),
+    });
     return lifecycle.add("device registry", registry);
   });
   container.bind(tokens.ingest).toDynamicValue(() => {
@@ -104,5 +109,5 @@ function required(config: Config, key: "NATS_URL" | "EVENTSTORE_URL" | "MONGODB_
 /** The metrics of this process with those of the others of this machine, added up where they have one name and labels. */
 async function prometheus(metrics: Metrics, others: OtherProcesses): Promise<string> {
   const all = [await metrics.getMetricsAsJSON(), ...others.metrics()];
-  return AggregatorRegistry.aggregate(all as object[]).metrics();
+  return AggregatorRegistry.aggregate(all).metrics();
 }
