@@ -2,16 +2,16 @@
 import type { FleetlogError } from "../platform/errors.js";
 import { subjects } from "../platform/subjects.js";
 import type { IngestCounters } from "./counters.js";
-import { encodeFrame, MAX_FRAME_READINGS } from "./frame.js";
+import { FrameEncoder, MAX_FRAME_READINGS } from "./frame.js";
 import type { Published, Publisher } from "./publisher.js";
 import type { Reading } from "./reading.js";
 
 export interface FrameBatcher {
   /**
-   * Takes the readings of one message; `bytes` is about what they will take in a frame. `done` is called when all of
-   * them are stored, or with the first failure, in which case some may be stored. Order per batcher is kept.
+   * Takes the readings of one message, which may come to lie in several frames. `done` is called when all of them are
+   * stored, or with the first failure, in which case some may be stored. Order per batcher is kept.
    */
-  add(readings: readonly Reading[], bytes: number, done: Published): void;
+  add(readings: readonly Reading[], done: Published): void;
   /** Sends what is gathered, at once. */
   flush(): void;
 }
@@ -22,97 +22,92 @@ export interface FrameBatcherOptions {
   readonly partition: number;
   /** How long the first reading of a frame waits for others. */
   readonly lingerMs?: number;
-  /** Well below NATS's default maximum of 1 MiB, because an estimate is all that is known before encoding. */
-  readonly maxFrameBytes?: number;
 }
 
-/** The messages of a frame, each told once. */
-interface Share {
-  readonly readings: number;
-  readonly done: Published;
-}
+/**
+ * A frame is sent before it passes this. One reading has at most 256 strings of 1,024 characters, so what is sent stays
+ * below NATS's default maximum of 1 MiB for all but the oddest text; that is refused by NATS, and the device is told.
+ */
+const MAX_FRAME_BYTES = 256 * 1024;
 
 export function createFrameBatcher(options: FrameBatcherOptions): FrameBatcher {
-  const { publisher, counters, partition, lingerMs = 2, maxFrameBytes = 256 * 1024 } = options;
+  const { publisher, counters, partition, lingerMs = 2 } = options;
   const subject = subjects.frames(partition);
-  let readings: Reading[] = [];
-  let shares: Share[] = [];
-  let bytes = 0;
+  const encoder = new FrameEncoder();
+  /** Of the messages that end in this frame, or have a part of them in it. */
+  let waiting: Published[] = [];
   let openedAt = 0;
   let timer: NodeJS.Timeout | undefined;
 
   function flush(): void {
-    if (timer !== undefined) clearTimeout(timer);
+    clearTimeout(timer);
     timer = undefined;
-    if (readings.length === 0) return;
-    const frame = readings;
-    const told = shares;
+    const { readings } = encoder;
+    if (readings === 0) return;
+    const told = waiting;
     const since = openedAt;
-    readings = [];
-    shares = [];
-    bytes = 0;
-    send(frame, (error) => {
+    waiting = [];
+    publisher.publish(subject, encoder.take(), (error) => {
       if (error === undefined) {
         counters.acknowledged((performance.now() - since) / 1_000);
-        counters.stored(frame.length);
+        counters.stored(readings);
       }
-      for (const share of told) share.done(error);
+      for (const done of told) done(error);
     });
   }
 
-  /** Cuts in two what the server would refuse as too large: estimates can be wrong. */
-  function send(frame: readonly Reading[], done: Published): void {
-    const data = encodeFrame(frame);
-    if (data.length <= publisher.maxPayload || frame.length === 1) {
-      publisher.publish(subject, data, done);
-      return;
-    }
-    const both = whenAll(2, done);
-    const middle = Math.ceil(frame.length / 2);
-    send(frame.slice(0, middle), both);
-    send(frame.slice(middle), both);
-  }
-
-  function put(part: readonly Reading[], partBytes: number, done: Published): void {
-    if (
-      readings.length > 0 &&
-      (readings.length + part.length > MAX_FRAME_READINGS || bytes + partBytes > maxFrameBytes)
-    ) {
-      flush();
-    }
-    if (readings.length === 0) {
+  function put(reading: Reading): void {
+    if (encoder.readings === 0) {
       openedAt = performance.now();
       timer = setTimeout(flush, lingerMs);
     }
-    for (const reading of part) readings.push(reading);
-    bytes += partBytes;
-    shares.push({ readings: part.length, done });
-    if (readings.length >= MAX_FRAME_READINGS || bytes >= maxFrameBytes) flush();
+    encoder.add(reading);
+  }
+
+  function isFull(): boolean {
+    return encoder.readings >= MAX_FRAME_READINGS || encoder.size >= MAX_FRAME_BYTES;
   }
 
   return {
     flush,
-    add(added, addedBytes, done) {
-      if (added.length <= MAX_FRAME_READINGS) {
-        put(added, addedBytes, done);
+    add(readings, done) {
+      const [first] = readings;
+      if (readings.length === 1 && first !== undefined) {
+        put(first);
+        waiting.push(done);
+        if (isFull()) flush();
         return;
       }
-      const parts = Math.ceil(added.length / MAX_FRAME_READINGS);
-      const all = whenAll(parts, done);
-      for (let from = 0; from < added.length; from += MAX_FRAME_READINGS) {
-        put(added.slice(from, from + MAX_FRAME_READINGS), Math.ceil(addedBytes / parts), all);
+      const parts = new Countdown(done);
+      for (const [index, reading] of readings.entries()) {
+        put(reading);
+        const isLast = index === readings.length - 1;
+        if (!isFull() && !isLast) continue;
+        waiting.push(parts.next(isLast));
+        if (isFull()) flush();
       }
     },
   };
 }
 
-/** Calls `done` after `count` calls, with the first error among them. */
-function whenAll(count: number, done: Published): Published {
-  let left = count;
-  let first: FleetlogError | undefined;
-  return (error) => {
-    first ??= error;
-    left -= 1;
-    if (left === 0) done(first);
-  };
+/** Calls `done` once, after the last of the parts, with the first error among them. */
+class Countdown {
+  #left = 0;
+  #isComplete = false;
+  #first: FleetlogError | undefined;
+  readonly #done: Published;
+
+  constructor(done: Published) {
+    this.#done = done;
+  }
+
+  next(isLast: boolean): Published {
+    this.#left += 1;
+    this.#isComplete = isLast;
+    return (error) => {
+      this.#first ??= error;
+      this.#left -= 1;
+      if (this.#left === 0 && this.#isComplete) this.#done(this.#first);
+    };
+  }
 }

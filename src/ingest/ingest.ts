@@ -79,8 +79,6 @@ export interface IngestOptions {
 }
 
 const ONE_STORED: Outcome = { kind: "stored", readings: 1 };
-/** Tenant, device, type, site and times of a reading in a frame, bytes, generously. */
-const ENVELOPE_BYTES = 250;
 
 export function createIngest(options: IngestOptions): Ingest {
   const { nc, logger, metrics, maxReadingAgeMs, gatewayId = newId(), partitions = 1 } = options;
@@ -99,7 +97,7 @@ export function createIngest(options: IngestOptions): Ingest {
       return;
     }
     const count = readings.length;
-    batcherOf(access).add(readings, payload.length + count * ENVELOPE_BYTES, (error) => {
+    batcherOf(access).add(readings, (error) => {
       if (error !== undefined) done({ kind: "failed", error });
       else done(count === 1 ? ONE_STORED : { kind: "stored", readings: count });
     });

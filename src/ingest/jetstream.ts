@@ -47,7 +47,8 @@ export async function ensureIngestStreams(nc: NatsConnection, bounds: StreamBoun
     discard: DiscardPolicy.New,
     max_bytes: reportsBytes,
   });
-  await manager.consumers.add(streams.reports, durable(reportConsumer, 1_024));
+  // Each device that has gone waits here, unacknowledged, until its grace time is over: a whole site may go at once.
+  await manager.consumers.add(streams.reports, durable(reportConsumer, 100_000));
   await ensureStream(manager, {
     ...common,
     name: streams.rejections,

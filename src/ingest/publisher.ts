@@ -22,8 +22,6 @@ export interface Publisher extends Running, HasHealth {
   readonly saturated: boolean;
   /** The server is connected. */
   readonly available: boolean;
-  /** The largest payload that the server takes, bytes. */
-  readonly maxPayload: number;
   /** Calls back once there is room again. */
   whenRoom(listener: () => void): void;
   /** Resolves when nothing is in flight any more: each publish is answered or past its deadline. */
@@ -188,9 +186,6 @@ export function createPublisher(options: PublisherOptions): Publisher {
     },
     get available() {
       return connected && !stopped;
-    },
-    get maxPayload() {
-      return nc.info?.max_payload ?? 1024 ** 2;
     },
     whenRoom(listener) {
       if (isSaturated()) waiting.push(listener);

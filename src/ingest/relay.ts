@@ -6,6 +6,7 @@ import type { Logger } from "../platform/logger.js";
 import { subjects } from "../platform/subjects.js";
 import { feedFrames } from "./frame-feed.js";
 import type { Frame } from "./frame-feed.js";
+import type { Reading } from "./reading.js";
 
 /** What integrators receive (JSON). At least once: after a crash some readings come again. */
 export interface RelayedReading {
@@ -49,9 +50,8 @@ export function startRelay({ nc, logger }: RelayDeps): Running & HasHealth {
     };
     for await (const frame of feed.frames) {
       try {
-        for (const { tenantId, deviceId, deviceType, timestamp: ts, receivedAt, values } of frame.readings) {
-          const reading: RelayedReading = { ts, receivedAt, deviceType, values };
-          nc.publish(subjects.telemetry(tenantId, deviceId), Buffer.from(JSON.stringify(reading)));
+        for (const reading of frame.readings) {
+          nc.publish(subjects.telemetry(reading.tenantId, reading.deviceId), relayed(reading));
         }
         sent.push(frame);
         flushing ??= flush();
@@ -76,4 +76,11 @@ export function startRelay({ nc, logger }: RelayDeps): Running & HasHealth {
       return [trouble === undefined ? { ...base, state: "up" } : { ...base, state: "degraded", detail: trouble }];
     },
   };
+}
+
+/** The text of a RelayedReading. By hand, as this is done for every reading there is; ids need no escaping. */
+function relayed({ timestamp, receivedAt, deviceType, values }: Reading): Uint8Array {
+  return Buffer.from(
+    `{"ts":${timestamp},"receivedAt":${receivedAt},"deviceType":"${deviceType}","values":${JSON.stringify(values)}}`,
+  );
 }

@@ -35,8 +35,11 @@ export function startSeen(nc: NatsConnection, gateway: string, everyMs = 5_000):
     if (nc.isClosed()) return;
     const at = Date.now();
     let chunk: SeenDevice[] = [];
+    let told = false;
     const send = (): void => {
-      if (chunk.length === 0) return;
+      // An empty word, too, is one: that there is a gateway, and that it holds nobody.
+      if (chunk.length === 0 && told) return;
+      told = true;
       const message: SeenMessage = { gateway, at, devices: chunk };
       nc.publish(subjects.seen, Buffer.from(JSON.stringify(message)));
       chunk = [];

@@ -199,13 +199,13 @@ function enrich(
   receivedAt: number,
 ): Reading {
   const { tenantId, deviceId, deviceType, site } = access;
-  const reading = { tenantId, deviceId, deviceType, receivedAt, timestamp, values };
-  if (site === undefined && access.status !== "MAINTENANCE") return reading;
-  return {
-    ...reading,
-    ...(site === undefined ? {} : { site }),
-    ...(access.status === "MAINTENANCE" ? { maintenance: true as const } : {}),
-  };
+  // Written out, because spreading objects together is felt at a hundred thousand readings a second.
+  if (access.status === "MAINTENANCE") {
+    if (site === undefined) return { tenantId, deviceId, deviceType, receivedAt, timestamp, values, maintenance: true };
+    return { tenantId, deviceId, deviceType, site, receivedAt, timestamp, values, maintenance: true };
+  }
+  if (site === undefined) return { tenantId, deviceId, deviceType, receivedAt, timestamp, values };
+  return { tenantId, deviceId, deviceType, site, receivedAt, timestamp, values };
 }
 
 function at(path: string, key: string): string {

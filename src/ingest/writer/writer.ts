@@ -2,7 +2,7 @@
  * From JetStream into InfluxDB. A frame is acknowledged only after InfluxDB's answer on each of its readings; a reading
  * that InfluxDB refuses for good goes to FLEETLOG_REJECTIONS with the reason, and stands in nobody's way.
  */
-import type { NatsConnection } from "nats";
+import type { JsMsg, NatsConnection } from "nats";
 import type { Influx } from "../../engines/influx.js";
 import { Backoff } from "../../platform/backoff.js";
 import { messageOf } from "../../platform/errors.js";
@@ -13,6 +13,7 @@ import type { Registry as Metrics } from "../../platform/metrics.js";
 import { subjects } from "../../platform/subjects.js";
 import { feedFrames } from "../frame-feed.js";
 import type { Frame } from "../frame-feed.js";
+import { decodeFrame } from "../frame.js";
 import type { Reading } from "../reading.js";
 import { encodeRejection } from "../rejection.js";
 import { createInfluxStore } from "./influx-store.js";
@@ -38,11 +39,21 @@ const MAX_WRITES = 2;
 /** A third of the consumer's `ack_wait`: a batch that waits for InfluxDB is not delivered anew meanwhile. */
 const WORKING_EVERY_MS = 20_000;
 
+/** Holds the frames' bytes and the lines, but not the readings: ten thousand small objects that live on cost dearly. */
 class Batch {
-  readonly frames: Frame[] = [];
-  readonly readings: Reading[] = [];
+  readonly messages: JsMsg[] = [];
+  /** Of each message: the index of its first line. */
+  readonly firstLines: number[] = [];
   readonly lines: string[] = [];
   bytes = 0;
+
+  /** The reading of a line, decoded once more; asked for the few that InfluxDB refuses. */
+  readingOf(line: number): Reading | undefined {
+    const index = this.firstLines.findLastIndex((first) => first <= line);
+    const message = this.messages[index];
+    if (message === undefined) return undefined;
+    return decodeFrame(message.data)[line - (this.firstLines[index] ?? 0)];
+  }
 }
 
 export function startWriter(deps: WriterDeps, options: WriterOptions = {}): Running & HasHealth {
@@ -72,10 +83,10 @@ export function startWriter(deps: WriterDeps, options: WriterOptions = {}): Runn
   }
 
   function add(frame: Frame): void {
-    batch.frames.push(frame);
+    batch.messages.push(frame.message);
+    batch.firstLines.push(batch.lines.length);
     for (const reading of frame.readings) {
       const line = toLine(reading);
-      batch.readings.push(reading);
       batch.lines.push(line);
       batch.bytes += line.length;
     }
@@ -84,7 +95,7 @@ export function startWriter(deps: WriterDeps, options: WriterOptions = {}): Runn
   function flush(): void {
     clearTimeout(timer);
     timer = undefined;
-    if (batch.frames.length === 0) return;
+    if (batch.messages.length === 0) return;
     const full = batch;
     batch = new Batch();
     const write = writeUntilAnswered(full).finally(() => writes.delete(write));
@@ -95,7 +106,7 @@ export function startWriter(deps: WriterDeps, options: WriterOptions = {}): Runn
   async function writeUntilAnswered(full: Batch): Promise<void> {
     const backoff = new Backoff({ initialMs: 100, maxMs: 5_000 });
     const working = setInterval(() => {
-      for (const { message } of full.frames) message.working();
+      for (const message of full.messages) message.working();
     }, WORKING_EVERY_MS);
     try {
       for (;;) {
@@ -109,7 +120,7 @@ export function startWriter(deps: WriterDeps, options: WriterOptions = {}): Runn
         await backoff.wait(stopping.signal).catch(() => {});
       }
       // Given back at once, so that the next writer need not wait for `ack_wait`.
-      if (!nc.isClosed()) for (const { message } of full.frames) message.nak();
+      if (!nc.isClosed()) for (const message of full.messages) message.nak();
     } finally {
       clearInterval(working);
     }
@@ -120,8 +131,8 @@ export function startWriter(deps: WriterDeps, options: WriterOptions = {}): Runn
     const since = performance.now();
     try {
       const guilty = await store.write(full.lines);
-      await deadLetter(full.readings, full.lines, guilty);
-      for (const { message } of full.frames) message.ack();
+      await deadLetter(full, guilty);
+      for (const message of full.messages) message.ack();
       counted.written.inc(full.lines.length - guilty.length);
       counted.seconds.observe((performance.now() - since) / 1_000);
       if (trouble !== undefined) logger.info({ lines: full.lines.length }, "InfluxDB takes batches again");
@@ -132,15 +143,11 @@ export function startWriter(deps: WriterDeps, options: WriterOptions = {}): Runn
     }
   }
 
-  async function deadLetter(
-    readings: readonly Reading[],
-    lines: readonly string[],
-    guilty: readonly GuiltyLine[],
-  ): Promise<void> {
+  async function deadLetter(full: Batch, guilty: readonly GuiltyLine[]): Promise<void> {
     const js = nc.jetstream();
     for (const { index, reason } of guilty) {
-      const reading = readings[index];
-      const line = lines[index];
+      const reading = full.readingOf(index);
+      const line = full.lines[index];
       if (reading === undefined || line === undefined) continue;
       const { tenantId, deviceId } = reading;
       const refused = { code: "INVALID_VALUE", message: reason } as const;
