@@ -1,6 +1,7 @@
 import type { NatsConnection } from "nats";
 import { messageOf } from "../platform/errors.js";
 import type { Logger } from "../platform/logger.js";
+import type { Gauge } from "../platform/metrics.js";
 import type { Overflow } from "./bounded-feed.js";
 import { BoundedFeed } from "./bounded-feed.js";
 
@@ -16,8 +17,13 @@ export interface ChangeFeed {
   subscribe<T>(subject: string, accept: (message: unknown) => T | undefined): AsyncIterableIterator<T | Overflow>;
 }
 
-export function createChangeFeed(deps: { readonly nats: NatsConnection; readonly logger: Logger }): ChangeFeed {
-  const { nats, logger } = deps;
+export function createChangeFeed(deps: {
+  readonly nats: NatsConnection;
+  readonly logger: Logger;
+  /** How many subscriptions run. */
+  readonly running: Gauge;
+}): ChangeFeed {
+  const { nats, logger, running } = deps;
   return {
     subscribe<T>(subject: string, accept: (message: unknown) => T | undefined) {
       const subscription = nats.subscribe(subject, {
@@ -34,7 +40,11 @@ export function createChangeFeed(deps: { readonly nats: NatsConnection; readonly
           }
         },
       });
-      const feed = new BoundedFeed<T>(MAX_WAITING_ITEMS, () => subscription.unsubscribe());
+      running.inc();
+      const feed = new BoundedFeed<T>(MAX_WAITING_ITEMS, () => {
+        subscription.unsubscribe();
+        running.dec();
+      });
       // The connection is closed for good when the process stops: so is whoever listens.
       void subscription.closed.then(() => feed.end());
       return feed;

@@ -14,7 +14,7 @@ import { MAX_PAGE } from "../projections/index.js";
 /** Fields within fields, the root field counted as the first. */
 export const MAX_DEPTH = 12;
 /**
- * What one request may cost: an object 1, a scalar a tenth, a list's entries times its `first`, and what asks an engine for
+ * What one request may cost: an object 1, a scalar a tenth, a connection's edges times its `first`, and what asks an engine for
  * each entry (`complexity` at its decorator) more. A page of 500 devices with all their scalars is well within it.
  */
 export const MAX_COMPLEXITY = 5_000;
@@ -77,35 +77,37 @@ export function measure(
   const measured = new Map<string, Measure>();
   const NOTHING: Measure = { depth: 0, cost: 0 };
 
-  function ofSelections({ selections }: SelectionSetNode, typeName: string): Measure {
+  /** `entries`: how many a connection gives, when these are the selections of one. */
+  function ofSelections({ selections }: SelectionSetNode, typeName: string, entries: number): Measure {
     let depth = 0;
     let cost = 0;
     for (const selection of selections) {
       const one =
         selection.kind === Kind.FIELD
-          ? ofField(selection, typeName)
+          ? ofField(selection, typeName, entries)
           : selection.kind === Kind.INLINE_FRAGMENT
-            ? ofSelections(selection.selectionSet, selection.typeCondition?.name.value ?? typeName)
-            : ofFragment(selection.name.value);
+            ? ofSelections(selection.selectionSet, selection.typeCondition?.name.value ?? typeName, entries)
+            : ofFragment(selection.name.value, entries);
       depth = Math.max(depth, one.depth);
       cost += one.cost;
     }
     return { depth, cost };
   }
 
-  function ofFragment(name: string): Measure {
-    const known = measured.get(name);
+  function ofFragment(name: string, entries: number): Measure {
+    const key = `${name} ${entries}`;
+    const known = measured.get(key);
     if (known !== undefined) return known;
     const fragment = fragments.get(name);
     if (fragment === undefined) return NOTHING;
     // A circle is refused by validation; should one come here, it ends.
-    measured.set(name, NOTHING);
-    const found = ofSelections(fragment.selectionSet, fragment.typeCondition.name.value);
-    measured.set(name, found);
+    measured.set(key, NOTHING);
+    const found = ofSelections(fragment.selectionSet, fragment.typeCondition.name.value, entries);
+    measured.set(key, found);
     return found;
   }
 
-  function ofField(node: FieldNode, typeName: string): Measure {
+  function ofField(node: FieldNode, typeName: string, entries: number): Measure {
     const name = node.name.value;
     if (name === "__schema" || name === "__type") return { depth: 1, cost: INTROSPECTION_COST };
     const type = schema.getType(typeName);
@@ -114,12 +116,12 @@ export function measure(
     const named = getNamedType(field.type);
     const base = field.extensions["complexity"];
     const own = typeof base === "number" ? base : isLeafType(named) ? SCALAR_COST : PLUMBING.has(name) ? 0 : 1;
-    const below = node.selectionSet === undefined ? NOTHING : ofSelections(node.selectionSet, named.name);
-    const first = numberOf(field, node, "first");
-    const limit = numberOf(field, node, "limit") ?? 0;
     // A page longer than the longest is PAGE_TOO_LARGE, which says it better: here it counts as the longest.
-    const entries = first === undefined ? 1 : Math.min(Math.max(first, 1), MAX_PAGE);
-    const cost = own + below.cost * entries + Math.max(limit, 0) / POINTS_PER_COST;
+    const first = Math.min(Math.max(numberOf(field, node, "first") ?? 1, 1), MAX_PAGE);
+    const limit = numberOf(field, node, "limit") ?? 0;
+    const below = node.selectionSet === undefined ? NOTHING : ofSelections(node.selectionSet, named.name, first);
+    const times = name === "edges" ? entries : 1;
+    const cost = own + below.cost * times + Math.max(limit, 0) / POINTS_PER_COST;
     return { depth: 1 + below.depth, cost };
   }
 
@@ -142,6 +144,6 @@ export function measure(
 
   const root = schema.getRootType(operation.operation);
   if (root === null || root === undefined) return NOTHING;
-  const { depth, cost } = ofSelections(operation.selectionSet, root.name);
+  const { depth, cost } = ofSelections(operation.selectionSet, root.name, 1);
   return { depth, cost: Math.ceil(cost) };
 }

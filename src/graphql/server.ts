@@ -40,7 +40,7 @@ export function createGraphqlRoutes(
     const logger = deps.logger.child({ part: "graphql" });
     const schema = createGraphqlSchema(deps);
     const metrics = createOperationMetrics(deps.metrics);
-    const feed = createChangeFeed({ nats: deps.nats, logger });
+    const feed = createChangeFeed({ nats: deps.nats, logger, running: metrics.subscriptions });
     const createContext = (session: Session, correlationId: string): GraphqlContext => ({
       ...session,
       correlationId,

@@ -1,0 +1,176 @@
+import type { Client } from "graphql-ws";
+import { createClient } from "graphql-ws";
+import { WebSocket } from "ws";
+import type { UserRole } from "../../src/commands/index.js";
+import { PLATFORM } from "../../src/commands/index.js";
+import { connectInflux } from "../../src/engines/influx.js";
+import type { GraphqlDeps, GraphqlOptions } from "../../src/graphql/index.js";
+import { createGraphqlRoutes } from "../../src/graphql/index.js";
+import { createTelemetryQueries } from "../../src/ingest/index.js";
+import { silentLogger } from "../../src/platform/logger.js";
+import { createMetrics } from "../../src/platform/metrics.js";
+import { createRebuilds, requestRebuild } from "../../src/projections/index.js";
+import { issueToken, startHttpServer, verifyToken } from "../../src/rest/index.js";
+import { waitFor } from "../support/wait-for.js";
+import type { River } from "../support/river.js";
+import { startRiver } from "../support/river.js";
+
+const SECRET = "a secret of at least thirty-two characters";
+
+export interface GraphqlError {
+  readonly message: string;
+  readonly path?: readonly (string | number)[];
+  readonly extensions: {
+    readonly code: string;
+    readonly correlationId?: string;
+    readonly details?: Readonly<Record<string, unknown>>;
+  };
+}
+
+export interface Answer {
+  readonly status: number;
+  /** Whatever was asked for: the tests say what they expect of it. */
+  // oxlint-disable-next-line typescript/no-explicit-any
+  readonly data: any;
+  readonly errors: readonly GraphqlError[];
+  /** The codes of the errors, in their order. */
+  readonly codes: readonly string[];
+}
+
+/** The API as a client meets it: a real server on a real port before the real river. */
+export interface Api {
+  readonly river: River;
+  readonly url: string;
+  readonly metrics: () => Promise<string>;
+  token(tenant: string, role?: UserRole, ttlSeconds?: number): Promise<string>;
+  platformToken(): Promise<string>;
+  /** POSTs an operation; `token` undefined asks as nobody. */
+  ask(token: string | undefined, query: string, variables?: Record<string, unknown>): Promise<Answer>;
+  /** A graphql-ws client that does not try again. */
+  socket(token: string | undefined): Client;
+  stop(): Promise<void>;
+}
+
+export interface ApiOptions extends GraphqlOptions {
+  readonly influx?: boolean;
+  readonly lastSeen?: GraphqlDeps["lastSeen"];
+}
+
+export async function startApi(options: ApiOptions = {}): Promise<Api> {
+  const river = await startRiver({ influx: options.influx ?? false });
+  const { client, nats, mongo, commands, readModels, shown, engines } = river;
+  const metrics = createMetrics();
+  // Without InfluxDB telemetry is not asked for; were it, it would say that nobody is there.
+  const influx = connectInflux({ url: engines.influxUrl || "http://127.0.0.1:9", org: "fleetlog", bucket: "fleetlog" });
+  const routes = createGraphqlRoutes(
+    {
+      commands,
+      readModels,
+      shown,
+      eventStore: client,
+      nats,
+      telemetry: createTelemetryQueries(influx),
+      lastSeen: options.lastSeen ?? ((_tenant, ids) => Promise.resolve(ids.map(() => undefined))),
+      rebuildProjection: (name) => requestRebuild(nats, name),
+      rebuilds: createRebuilds(mongo.db),
+      authenticate: (token) => verifyToken(SECRET, token),
+      logger: silentLogger,
+      metrics,
+    },
+    options,
+  );
+  const server = await startHttpServer(
+    { logger: silentLogger, health: () => [], metrics: () => metrics.metrics(), register: [routes] },
+    { port: 0, host: "127.0.0.1" },
+  );
+  const sockets = new Set<Client>();
+  const token: Api["token"] = (tenant, role = "ADMIN", ttlSeconds = 600) =>
+    issueToken(SECRET, { subject: `${role.toLowerCase()}@example.org`, tenant, role }, ttlSeconds);
+
+  return {
+    river,
+    url: server.url,
+    metrics: () => metrics.metrics(),
+    token,
+    platformToken: () => token(PLATFORM),
+    async ask(bearer, query, variables = {}) {
+      const response = await fetch(`${server.url}/graphql`, {
+        method: "POST",
+        headers: {
+          "content-type": "application/json",
+          ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
+        },
+        body: JSON.stringify({ query, variables }),
+      });
+      const body = (await response.json()) as { data?: unknown; errors?: readonly GraphqlError[] };
+      const errors = body.errors ?? [];
+      return {
+        status: response.status,
+        data: body.data,
+        errors,
+        codes: errors.map(({ extensions }) => extensions.code),
+      };
+    },
+    socket(bearer) {
+      const socket = createClient({
+        url: `${server.url.replace("http", "ws")}/graphql`,
+        webSocketImpl: WebSocket,
+        retryAttempts: 0,
+        lazyCloseTimeout: 0,
+        onNonLazyError: () => undefined,
+        ...(bearer === undefined ? {} : { connectionParams: { authorization: `Bearer ${bearer}` } }),
+      });
+      sockets.add(socket);
+      return socket;
+    },
+    async stop() {
+      for (const socket of sockets) await socket.dispose();
+      await server.stop();
+      await river.stop();
+    },
+  };
+}
+
+/** What a subscription has given so far, and how it ended. */
+export interface Followed {
+  readonly results: readonly { readonly data?: unknown; readonly errors?: readonly GraphqlError[] }[];
+  readonly ended: "completed" | undefined;
+  /** What it failed with: GraphQL errors, or the close of the socket. */
+  readonly failure: unknown;
+  stop(): void;
+}
+
+export function follow(socket: Client, query: string, variables: Record<string, unknown> = {}): Followed {
+  const results: Followed["results"][number][] = [];
+  const followed: { ended: Followed["ended"]; failure: unknown } = { ended: undefined, failure: undefined };
+  const stop = socket.subscribe(
+    { query, variables },
+    {
+      next: (result) => results.push(result as Followed["results"][number]),
+      error: (error) => {
+        followed.failure = error;
+      },
+      complete: () => {
+        followed.ended = "completed";
+      },
+    },
+  );
+  return {
+    results,
+    get ended() {
+      return followed.ended;
+    },
+    get failure() {
+      return followed.failure;
+    },
+    stop,
+  };
+}
+
+/** Waits until the server listens on so many subjects more than before: a subscription that NATS does not know of yet misses what comes. */
+export async function subscribed(api: Api, count: number): Promise<void> {
+  await waitFor(async () => (await api.metrics()).includes(`fleetlog_graphql_subscriptions ${count}`), {
+    what: `${count} subscriptions`,
+  });
+  await api.river.nats.flush();
+}
