@@ -42,9 +42,11 @@ afterAll(async () => {
   await under.stop();
   await nats.stop();
 });
-beforeEach(() => {
+beforeEach(async () => {
   readings.length = 0;
-  announce(nats.nc, under.models.put("acme", "d1", { ...deviceDocument("acme", "d1"), revision: Date.now() }));
+  const document = under.models.put("acme", "d1", deviceDocument("acme", "d1"));
+  announce(nats.nc, document);
+  await waitFor(async () => (await under.registry.find("acme", "d1"))?.revision === document.revision);
 });
 
 function send(path: string, body: string | undefined, headers: Record<string, string> = {}): Promise<Response> {

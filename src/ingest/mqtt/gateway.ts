@@ -13,7 +13,8 @@ import type { Ingest } from "../ingest.js";
 import type { Registry } from "../registry.js";
 import type { SeenDevice } from "../seen.js";
 import { Connection } from "./connection.js";
-import type { EndReason, Shared } from "./connection.js";
+import type { Shared } from "./connection.js";
+import type { EndReason } from "./end-reason.js";
 import { reasons } from "./reasons.js";
 
 export interface MqttGatewayDeps {
@@ -94,21 +95,20 @@ export async function startMqttGateway(deps: MqttGatewayDeps, options: MqttGatew
     if (access === undefined) return;
     const key = keyOf(access);
     const others = byDevice.get(key) ?? new Set<Connection>();
-    byDevice.set(key, others);
     for (const other of others) {
       if (other.clientId !== connection.clientId) continue;
       other.close("taken-over", reasons.sessionTakenOver, "another connection has logged in with the same client id");
     }
-    // The set is dropped from the map with its last connection.
     others.add(connection);
+    // Again, because the set leaves the map with its last connection.
     byDevice.set(key, others);
     ingest.counters.connections(1);
-    ingest.presence(access, { online: true, at: Date.now(), session: connection.session });
+    ingest.presence(access, { online: true, at: Date.now(), session: connection.id });
   }
 
-  function closed(connection: Connection): void {
+  function closed(connection: Connection, endReason: EndReason): void {
     connections.delete(connection);
-    const { access, endReason = "connection-lost" } = connection;
+    const { access } = connection;
     if (endReason !== "disconnected") ingest.counters.connectionClosed(endReason);
     if (access === undefined) return;
     const key = keyOf(access);
@@ -119,7 +119,7 @@ export async function startMqttGateway(deps: MqttGatewayDeps, options: MqttGatew
     // Our own end says nothing about the device: it will be back at once, here or at another gateway.
     if (stopping !== undefined) return;
     const reason = presenceReason(endReason);
-    ingest.presence(access, { online: false, at: Date.now(), session: connection.session, reason });
+    ingest.presence(access, { online: false, at: Date.now(), session: connection.id, reason });
   }
 
   function flushDirty(): void {

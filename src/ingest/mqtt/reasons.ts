@@ -17,6 +17,7 @@ export const reasons = {
   administrativeAction: 0x98,
   retainNotSupported: 0x9a,
   qosNotSupported: 0x9b,
+  subscriptionIdentifiersNotSupported: 0xa1,
 } as const;
 
 /** CONNACK return codes of MQTT 3.1.1 (section 3.2.2.3). */

@@ -1,0 +1,15 @@
+/** Why a connection ended, as the metrics name it. `disconnected` is the device's own wish, and no loss. */
+export type EndReason =
+  | "disconnected"
+  | "connection-lost"
+  | "keep-alive"
+  | "taken-over"
+  | "not-welcome"
+  | "protocol"
+  | "too-large"
+  | "topic"
+  | "not-stored"
+  | "slow-reader"
+  | "connect-timeout"
+  | "login-refused"
+  | "shutting-down";
