@@ -1,4 +1,5 @@
 import type { Container } from "inversify";
+import { createDeviceActivityQueries, startDeviceActivity, startDeviceReports } from "./commands/processes/index.js";
 import type { Role } from "./config.js";
 import { tokens } from "./container.js";
 import { monitorEngines } from "./engines/monitor.js";
@@ -45,7 +46,19 @@ const roleParts: Readonly<
     const owner = config.FLEETLOG_NODE_ID ?? "fleetlog";
     return [["projector", startProjector({ client, db, nats: container.get(tokens.nats), logger, owner })]];
   },
-  workflows: () => [],
+  workflows: (container) => {
+    const { config, logger, metrics } = container.get(tokens.process);
+    const nc = container.get(tokens.nats);
+    const { db } = container.get(tokens.mongo);
+    const commands = container.get(tokens.commands);
+    const { devices } = container.get(tokens.readModels);
+    const options = { graceSeconds: config.FLEETLOG_OFFLINE_GRACE_SECONDS };
+    const activity = startDeviceActivity({ nc, db, commands, devices, logger, metrics }, options);
+    return [
+      ["device activity", activity],
+      ["device reports", startDeviceReports({ nc, db, commands, activity, logger, metrics }, options)],
+    ];
+  },
 };
 
 /** Starts the roles of this process, the engines excepted, in the order in which data flows out of them: doors last, so that they close first. */
@@ -132,6 +145,7 @@ function graphqlRoutes(container: Container): Routes {
   if (secret === undefined)
     throw new Error("FLEETLOG_TOKEN_SECRET is not set: the supervisor sets it for the processes that it starts");
   const nats = container.get(tokens.nats);
+  const activity = createDeviceActivityQueries(container.get(tokens.mongo).db);
   return createGraphqlRoutes({
     commands: container.get(tokens.commands),
     readModels: container.get(tokens.readModels),
@@ -140,7 +154,7 @@ function graphqlRoutes(container: Container): Routes {
     eventStore: container.get(tokens.eventstore),
     nats,
     telemetry: container.get(tokens.telemetry),
-    lastSeen: (_tenantId, deviceIds) => Promise.resolve(deviceIds.map(() => undefined)),
+    lastSeen: (tenantId, deviceIds) => activity.lastSeen(tenantId, deviceIds),
     rebuildProjection: (name) => requestRebuild(nats, name),
     authenticate: (token) => verifyToken(secret, token),
     logger,
