@@ -63,6 +63,19 @@ describe("a limiter", () => {
     await expect(next.outcome).resolves.toBe("next");
   });
 
+  it("counts a task that was handed its place: who comes later still waits", async () => {
+    const limiter = new Limiter(1, 1);
+    const log: string[] = [];
+    const [first, second] = [held(limiter, "first", log), held(limiter, "second", log)];
+    first.end();
+    await expect.poll(() => log).toEqual(["first", "second"]);
+    const third = held(limiter, "third", log);
+    expect(log).toEqual(["first", "second"]);
+    second.end();
+    third.end();
+    await expect(third.outcome).resolves.toBe("third");
+  });
+
   it("counts a task that throws before it promises anything", async () => {
     const limiter = new Limiter(1, 0);
     await expect(limiter.run(throwsAtOnce)).rejects.toThrow("at once");
