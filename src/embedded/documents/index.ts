@@ -56,9 +56,10 @@ export async function startDocumentStore(options: DocumentStoreOptions): Promise
     await store.close();
     throw error;
   }
+  let sweeping: Promise<unknown> = Promise.resolve();
   const sweep = setInterval(() => {
     cursors.closeIdle(Date.now());
-    removeExpired(store, new Date()).catch((error: unknown) => {
+    sweeping = removeExpired(store, new Date()).catch((error: unknown) => {
       logger.error({ err: error }, "documents that have expired could not be removed; the next try is in a minute");
     });
   }, sweepMs);
@@ -73,6 +74,7 @@ export async function startDocumentStore(options: DocumentStoreOptions): Promise
     server.close();
     await Promise.all([...connections].map((connection) => connection.close()));
     await closed;
+    await sweeping;
     await store.close();
   };
   return {

@@ -4,6 +4,7 @@ import { CommandError } from "../semantics/errors.js";
 import { asCommandError } from "../semantics/expression.js";
 import { aggregate } from "./aggregate.js";
 import { checkConcerns, checkFields, refuseTransactions } from "./arguments.js";
+import { CommitError } from "../storage/store.js";
 import { create, drop, dropDatabase, listCollections, listDatabases, renameCollection } from "./collections.js";
 import type { Command, CommandContext, Reply, Request } from "./command.js";
 import { explain } from "./explain.js";
@@ -91,11 +92,8 @@ function known(error: unknown): CommandError | undefined {
   if (error instanceof CommandError) return error;
   if (!(error instanceof Error)) return undefined;
   if (error.name.startsWith("BSON")) return asCommandError(error);
-  if (/MDB_MAP_FULL|No space left/.test(error.message)) {
-    return new CommandError(
-      14031,
-      `the document store's disk or its map is full, nothing was written: ${error.message}`,
-    );
+  if (error instanceof CommitError || /MDB_MAP_FULL|No space left/.test(error.message)) {
+    return new CommandError(14031, `${error.message}: is the document store's disk full?`);
   }
   return undefined;
 }

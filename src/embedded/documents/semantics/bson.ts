@@ -148,17 +148,28 @@ function nameBytes(name: string): Buffer {
   return bytes;
 }
 
-/** The element of that name in the document that begins at `start`. */
+/** The element of that name in the document that begins at `start`. A loop of its own: every query and key goes through here. */
 export function findElement(bytes: Buffer, start: number, name: string): RawValue | undefined {
   const wanted = nameBytes(name);
-  let found: RawValue | undefined;
-  forEachElement(bytes, start, (type, nameStart, nameEnd, valueStart, end) => {
-    if (nameEnd - nameStart !== wanted.length) return true;
-    for (let i = 0; i < wanted.length; i += 1) if (bytes[nameStart + i] !== wanted[i]) return true;
-    found = { type, bytes, start: valueStart, end };
-    return false;
-  });
-  return found;
+  const end = start + bytes.readInt32LE(start) - 1;
+  let at = start + 4;
+  while (at < end) {
+    const type = bytes[at] ?? 0;
+    const nameStart = at + 1;
+    let i = 0;
+    while (i < wanted.length && bytes[nameStart + i] === wanted[i]) i += 1;
+    const same = i === wanted.length && bytes[nameStart + i] === 0;
+    let nameEnd = nameStart + i;
+    while (bytes[nameEnd] !== 0) {
+      if (nameEnd >= end) throw new CommandError(2, "the document is not valid BSON: a name has no end");
+      nameEnd += 1;
+    }
+    const next = valueEnd(bytes, type, nameEnd + 1);
+    if (next > end) throw new CommandError(2, "the document is not valid BSON: a value is longer than its document");
+    if (same) return { type, bytes, start: nameEnd + 1, end: next };
+    at = next;
+  }
+  return undefined;
 }
 
 /** The typed value. */

@@ -17,21 +17,37 @@ export interface Collection {
 
 const formatVersion = 1;
 const countersKey = Buffer.from("\u0000counters");
+const versionKey = Buffer.from("\u0000version");
 
-/** Changes must be made inside a write transaction of the store, which calls `load` again when that transaction fails. */
+/**
+ * Changes must be made inside a write transaction of the store, which begins with `sync`: a transaction that failed has
+ * left its changes here in memory, and not in the table.
+ */
 export class Catalog {
   readonly #table: Database<Buffer, Buffer>;
   readonly #collections = new Map<string, Collection>();
   #nextId = 1;
+  /** Counts the changes, in memory and in the table. */
+  #version = 0;
 
   constructor(table: Database<Buffer, Buffer>) {
     this.#table = table;
+  }
+
+  /** Takes the table's state where memory has another. Cheap when it has not. */
+  sync(): void {
+    if (this.#storedVersion() !== this.#version) this.load();
+  }
+
+  #storedVersion(): number {
+    return this.#table.get(versionKey)?.readUIntBE(0, 6) ?? 0;
   }
 
   /** Throws when the files are of another format. */
   load(): void {
     this.#collections.clear();
     this.#nextId = 1;
+    this.#version = this.#storedVersion();
     const counters = this.#table.get(countersKey);
     if (counters !== undefined) {
       const { format, nextId } = decodeDocument(counters);
@@ -112,10 +128,19 @@ export class Catalog {
   remove(collection: Collection): void {
     this.#collections.delete(collection.namespace);
     this.#table.removeSync(Buffer.from(collection.namespace));
+    this.#countChange();
   }
 
   #write(key: Buffer, value: Document): void {
     this.#table.putSync(key, encodeDocument(value));
+    this.#countChange();
+  }
+
+  #countChange(): void {
+    this.#version += 1;
+    const version = Buffer.alloc(6);
+    version.writeUIntBE(this.#version, 0, 6);
+    this.#table.putSync(versionKey, version);
   }
 }
 

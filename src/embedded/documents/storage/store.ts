@@ -28,6 +28,10 @@ export class Store {
       path: options.path,
       mapSize: options.mapSizeBytes,
       maxDbs: 8,
+      // A commit is answered only once it is flushed: with overlapping it would be before.
+      overlappingSync: false,
+      // Its batches carry a promise that nobody holds: a commit that fails would end the process. Ours are transactions.
+      eventTurnBatching: false,
       ...binary,
     });
     this.documents = this.#environment.openDB({ name: "documents", ...binary });
@@ -76,16 +80,32 @@ export class Store {
    */
   async write<T>(change: () => T): Promise<T> {
     try {
-      return await this.#environment.childTransaction(change);
+      return await this.#environment.childTransaction(() => {
+        this.catalog.sync();
+        return change();
+      });
     } catch (error) {
-      this.beginRead();
-      this.catalog.load();
-      throw error;
+      throw await causeOf(error);
     }
   }
 
   async close(): Promise<void> {
     await this.#environment.close();
+  }
+}
+
+/** A commit that failed: nothing of it was kept. */
+export class CommitError extends Error {}
+
+/** LMDB says only that a commit failed, and why in a promise beside it. */
+async function causeOf(error: unknown): Promise<unknown> {
+  if (!(error instanceof Error) || !("commitError" in error)) return error;
+  try {
+    await (error.commitError as Promise<never>);
+    return error;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return new CommitError(`the disk refused the write (${reason}); nothing of it was kept`, { cause });
   }
 }
 

@@ -47,7 +47,7 @@ export function replaceDocument(
   const added: Change[] = [];
   const removed: Buffer[] = [];
   for (const index of collection.indexes) {
-    if (index.name === "_id_") continue; // the _id of a document never changes
+    if (index.name === "_id_" || isUntouched(index, before, document)) continue; // the _id of a document never changes
     const old = indexEntries(index, before).keys;
     const now = entriesOf(store, collection, index, document);
     for (const key of now) {
@@ -60,6 +60,17 @@ export function replaceDocument(
   store.documents.putSync(recordKey(collection.id, record), document);
   for (const key of removed) store.entries.removeSync(key);
   for (const change of added) addEntry(store, change, record);
+}
+
+/** Most updates leave most indexes alone: equal bytes have equal keys. */
+function isUntouched(index: IndexSpec, before: Buffer, document: Buffer): boolean {
+  if (index.partial !== undefined) return false;
+  return index.fields.every(({ segments: [field = ""] }) => {
+    const old = findElement(before, 0, field);
+    const now = findElement(document, 0, field);
+    if (old === undefined || now === undefined) return old === now;
+    return old.type === now.type && before.compare(document, now.start, now.end, old.start, old.end) === 0;
+  });
 }
 
 export function removeDocument(store: Store, collection: Collection, record: number, document: Buffer): void {
