@@ -1,7 +1,6 @@
 /** The way into mingo: aggregation expressions and stages, computed on documents as JavaScript sees them. */
-import { ProcessingMode } from "mingo";
+import { ProcessingMode, Query } from "mingo";
 import type { Options } from "mingo/types";
-import { Query } from "mingo";
 import { decodePromoted, encodeDocument, RawDocument } from "./bson.js";
 import type { Document } from "./bson.js";
 import { CommandError } from "./errors.js";
