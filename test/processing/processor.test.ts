@@ -81,7 +81,11 @@ describe("from a frame to an alert", () => {
       return (await shownAlerts(river, tenant)).length === 1;
     });
     await giveRule(river, tenant, rule, { type: "DisableAlertRule", at: at(), data: {} });
-    await waitFor(async () => (await shownAlerts(river, tenant))[0]?.endsWith("RESOLVED rule-changed"));
+    const resolved = await waitFor(async () => {
+      const alerts = await shownAlerts(river, tenant);
+      return alerts[0]?.includes("RESOLVED") === true && alerts;
+    });
+    expect(resolved).toEqual([expect.stringMatching(/^press-1 \d+ RESOLVED rule-changed$/)]);
   });
 });
 
@@ -96,7 +100,11 @@ describe("a restart", () => {
     await first.stop();
     start();
     await send(river, tenant, ["press-1", 11, 95]);
-    await waitFor(async () => (await shownAlerts(river, tenant)).includes("press-1 1 ACTIVE"));
+    const alerts = await waitFor(async () => {
+      const found = await shownAlerts(river, tenant);
+      return found.length > 0 && found;
+    });
+    expect(alerts).toEqual(["press-1 1 ACTIVE"]);
   });
 
   test("judges first what another reader was given and never acknowledged", async () => {
@@ -112,8 +120,11 @@ describe("a restart", () => {
     expect(count).toBe(2);
     await send(river, tenant, ["press-1", 3, 95]);
     start();
-    await waitFor(async () => (await shownAlerts(river, tenant)).length === 2);
-    expect(await shownAlerts(river, tenant)).toEqual(["press-1 1 RESOLVED condition-cleared", "press-1 3 ACTIVE"]);
+    const alerts = await waitFor(async () => {
+      const found = await shownAlerts(river, tenant);
+      return found.length === 2 && found[0]?.includes("RESOLVED") === true && found;
+    });
+    expect(alerts).toEqual(["press-1 1 RESOLVED condition-cleared", "press-1 3 ACTIVE"]);
   });
 });
 

@@ -45,6 +45,8 @@ export interface DeviceActivityOptions {
   readonly sweepMs?: number;
   /** Gateways tell every 5 s: without a word for so long, a device, or all gateways, are not there. */
   readonly silenceMs?: number;
+  /** Ms since the epoch; the machine's own when left out. */
+  readonly clock?: () => number;
 }
 
 export interface DeviceActivity extends Running, HasHealth {
@@ -59,11 +61,11 @@ const BLIND_MS = 300_000;
 
 export function startDeviceActivity(deps: DeviceActivityDeps, options: DeviceActivityOptions): DeviceActivity {
   const { nc, db, commands, devices, logger, metrics } = deps;
-  const { graceSeconds, storeMs = 10_000, sweepMs = 15_000, silenceMs = 15_000 } = options;
+  const { graceSeconds, storeMs = 10_000, sweepMs = 15_000, silenceMs = 15_000, clock = Date.now } = options;
   const awayMs = graceSeconds * 1_000 + silenceMs;
   const seen = new SeenDevices();
   const collection = db.collection<ActivityDocument>(ACTIVITY);
-  const startedAt = Date.now();
+  const startedAt = clock();
   /** Since when gateways have told us without a gap. */
   let watchingSince = startedAt;
   let toldAt: number | undefined;
@@ -79,7 +81,7 @@ export function startDeviceActivity(deps: DeviceActivityDeps, options: DeviceAct
     callback: (error, message) => {
       if (error !== null) return;
       try {
-        const now = Date.now();
+        const now = clock();
         if (toldAt === undefined || now - toldAt > silenceMs) watchingSince = now;
         toldAt = now;
         seen.note(message.json<SeenNote>());
@@ -113,15 +115,15 @@ export function startDeviceActivity(deps: DeviceActivityDeps, options: DeviceAct
   }
 
   async function sweep(): Promise<void> {
-    if (!canTell(Date.now())) return;
+    if (!canTell(clock())) return;
     let afterId = "";
     for (;;) {
       const page = await devices.online(afterId, PAGE);
-      const now = Date.now();
+      const now = clock();
       const unnamed = page.filter(({ _id }) => now - (seen.namedAt(_id) ?? 0) > awayMs);
       const lastSeen = await findLastSeen(unnamed.map(({ _id }) => _id));
       for (const device of unnamed) {
-        if (stopped || !canTell(Date.now())) return;
+        if (stopped || !canTell(clock())) return;
         const heardAt = lastSeen.get(device._id);
         if (now - (heardAt ?? 0) > awayMs) await reportSilent(device, heardAt);
       }
@@ -129,7 +131,7 @@ export function startDeviceActivity(deps: DeviceActivityDeps, options: DeviceAct
       if (last === undefined || page.length < PAGE) break;
       afterId = last._id;
     }
-    seen.forget(Date.now() - 2 * awayMs);
+    seen.forget(clock() - 2 * awayMs);
   }
 
   async function findLastSeen(ids: readonly string[]): Promise<ReadonlyMap<string, number>> {
