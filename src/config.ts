@@ -63,6 +63,9 @@ export const configSchema = z.object({
 /** Variables of CONTRACT whose doors are not built yet: named as such instead of being ignored. */
 const notYet = ["FLEETLOG_MQTTS_PORT", "FLEETLOG_COAP_PORT", "FLEETLOG_COAPS_PORT", "MQTT_BROKER_URL"] as const;
 
+/** What `npx fleetlog` reads (src/cli/settings.ts): in one shell with the platform they are no spelling mistakes of ours. */
+const commandLine = ["FLEETLOG_URL", "FLEETLOG_TOKEN", "FLEETLOG_TENANT"] as const;
+
 export type Config = Readonly<z.infer<typeof configSchema>> & {
   readonly cores: number;
   /** Sentences that the log should say once at start. */
@@ -90,7 +93,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const given = Object.fromEntries(
     Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ""),
   );
-  const known = new Set<string>([...Object.keys(configSchema.shape), ...notYet]);
+  const known = new Set<string>([...Object.keys(configSchema.shape), ...notYet, ...commandLine]);
   const problems = Object.keys(given)
     .filter((key) => key.startsWith("FLEETLOG_") && !known.has(key))
     .map((key) => `${key} is not a setting of Fleetlog: see docs/reference/configuration.md`);

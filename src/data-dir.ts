@@ -10,6 +10,16 @@ export function tokenSecretOf(dataDir: string): string {
   return kept(dataDir, "token-secret", () => randomBytes(48).toString("base64url"));
 }
 
+/** The same for whoever must not make one: undefined where this is no data directory of ours. Throws when it may not be read. */
+export function existingTokenSecret(dataDir: string): string | undefined {
+  try {
+    return readFileSync(join(dataDir, "token-secret"), "utf8").trim();
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    throw error;
+  }
+}
+
 /** Who this deployment is to leases: the same after a restart, another on every other data directory. */
 export function nodeIdOf(dataDir: string): string {
   return kept(dataDir, "node-id", newId);
