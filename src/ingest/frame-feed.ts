@@ -35,7 +35,7 @@ export interface FrameFeedOptions {
 }
 
 /** In the stream's order; after a lost connection or a deleted consumer it tries again for ever, with back-off. */
-export function feedFrames({ nc, consumer, logger, ahead = 1_000 }: FrameFeedOptions): FrameFeed {
+export function feedFrames({ nc, consumer, logger, ahead = 500 }: FrameFeedOptions): FrameFeed {
   const stopping = new AbortController();
   let messages: ConsumerMessages | undefined;
   let pending = 0;

@@ -87,7 +87,7 @@ export function createIngest(options: IngestOptions): Ingest {
   const batchers = Array.from({ length: partitions }, (_, partition) =>
     createFrameBatcher({ publisher, counters, partition }),
   );
-  const seen = startSeen(nc, gatewayId);
+  const seen = startSeen({ nc, gateway: gatewayId, isAvailable: () => publisher.available });
   const limits = { maxAgeMs: maxReadingAgeMs };
 
   function telemetry(access: DeviceAccess, payload: Buffer, source: Source, done: Done): void {

@@ -26,7 +26,8 @@ const STREAM_NOT_FOUND = 10059;
 export async function ensureIngestStreams(nc: NatsConnection, bounds: StreamBounds = {}): Promise<void> {
   const { framesBytes = 8 * GIB, reportsBytes = GIB, rejectionsBytes = GIB } = bounds;
   const manager = await nc.jetstreamManager();
-  const common = { storage: StorageType.File, num_replicas: 1 };
+  // The number of replicas is the operator's to choose, and is left as it is.
+  const common = { storage: StorageType.File };
   await ensureStream(manager, {
     ...common,
     name: streams.frames,

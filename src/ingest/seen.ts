@@ -25,14 +25,22 @@ const CHUNK = 2_000;
 /** Heard between two rounds; beyond it the longest unheard are left out of one round. */
 const MAX_HEARD = 200_000;
 
-export function startSeen(nc: NatsConnection, gateway: string, everyMs = 5_000): Seen {
+export interface SeenOptions {
+  readonly nc: NatsConnection;
+  readonly gateway: string;
+  /** Asked before each round: while NATS is away the client would keep the messages in memory without a bound. */
+  readonly isAvailable: () => boolean;
+  readonly everyMs?: number;
+}
+
+export function startSeen({ nc, gateway, isAvailable, everyMs = 5_000 }: SeenOptions): Seen {
   const heard = new BoundedMap<string, SeenDevice>(MAX_HEARD);
   const sources = new Set<() => Iterable<SeenDevice>>();
   const timer = setInterval(publish, everyMs);
   timer.unref();
 
   function publish(): void {
-    if (nc.isClosed()) return;
+    if (!isAvailable()) return;
     const at = Date.now();
     let chunk: SeenDevice[] = [];
     let told = false;

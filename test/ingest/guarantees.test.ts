@@ -63,6 +63,44 @@ describe("acknowledged means stored", () => {
     await finished;
   });
 
+  test("JetStream is killed under load: what was acknowledged is there when it is back, and consumers go on", async () => {
+    const stored = new Set<unknown>();
+    const feed = feedFrames({ nc: nats.nc, consumer: "processor", logger: silentLogger });
+    const finished = (async () => {
+      for await (const frame of feed.frames) {
+        for (const { values } of frame.readings) stored.add(values["k"]);
+        frame.message.ack();
+      }
+    })();
+    const client = await connectAsync(`mqtt://127.0.0.1:${under.gateway.port}`, {
+      username: "acme/d1",
+      password: KEY,
+      reconnectPeriod: 50,
+      clientId: "steady",
+    });
+    client.on("error", () => {});
+    const total = 1_000;
+    let sent = 0;
+    let acknowledged = 0;
+    const pump = (): void => {
+      if (sent === total) return;
+      const k = sent;
+      sent += 1;
+      client.publish("v1/acme/d1/telemetry", JSON.stringify({ ts: Date.now(), values: { k } }), { qos: 1 }, () => {
+        acknowledged += 1;
+        if (acknowledged === 200) process.kill(nats.server.pid() ?? Number.NaN, "SIGKILL");
+        pump();
+      });
+    };
+    for (let n = 0; n < 20; n += 1) pump();
+    await waitFor(() => acknowledged === total);
+    await waitFor(() => stored.size === total);
+    await client.endAsync(true);
+    feed.stop();
+    await finished;
+    expect(stored.size).toBe(total);
+  });
+
   test("a frame is gone from JetStream once every consumer is done with it, and not before", async () => {
     const client = await under.connect();
     const relayed: RelayedReading[] = [];

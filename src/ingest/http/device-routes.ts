@@ -25,11 +25,15 @@ interface DeviceParams {
 
 const UP: readonly UpTopic[] = ["telemetry", "health", "config/reported"];
 const NOTHING = Buffer.alloc(0);
+/** Requests, with their bodies, that wait in memory while the storage is saturated; others are sent away at once. */
+const MAX_WAITING = 256;
 
 /** Adds `/v1/:tenant/:device/…`, with its own body parser and error form; the rest of `app` is not touched. */
 export function registerDeviceRoutes(app: FastifyInstance, deps: DeviceRoutesDeps): void {
   const { ingest, registry, logger, maxPayloadBytes, maxWaitMs = 2_000 } = deps;
   const accesses = new WeakMap<FastifyRequest, DeviceAccess>();
+  const waiting = new Set<(room: boolean) => void>();
+  let isAsking = false;
 
   void app.register((scope, _options, registered) => {
     scope.removeAllContentTypeParsers();
@@ -114,13 +118,24 @@ export function registerDeviceRoutes(app: FastifyInstance, deps: DeviceRoutesDep
     }
   }
 
+  /** Waits for room, together with others; answers false when it takes too long or too many wait already. */
   function hasRoom(): Promise<boolean> {
     if (!ingest.saturated) return Promise.resolve(true);
+    if (waiting.size >= MAX_WAITING) return Promise.resolve(false);
     return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), maxWaitMs);
-      ingest.whenRoom(() => {
+      const answer = (room: boolean): void => {
         clearTimeout(timer);
-        resolve(true);
+        waiting.delete(answer);
+        resolve(room);
+      };
+      const timer = setTimeout(() => answer(false), maxWaitMs);
+      waiting.add(answer);
+      // Asked for once for all who wait: those who gave up leave nothing behind.
+      if (isAsking) return;
+      isAsking = true;
+      ingest.whenRoom(() => {
+        isAsking = false;
+        for (const one of waiting) one(true);
       });
     });
   }

@@ -1,6 +1,7 @@
 /** One connection: from bytes to packets, through the log-in, held back when the storage is full, to its end. */
 import type { Socket } from "node:net";
 import type { IConnackPacket, IConnectPacket } from "mqtt-packet";
+import { Backoff } from "../../platform/backoff.js";
 import { newId } from "../../platform/ids.js";
 import type { Logger } from "../../platform/logger.js";
 import type { DeviceAccess } from "../device-access.js";
@@ -8,7 +9,7 @@ import type { Ingest } from "../ingest.js";
 import type { Registry } from "../registry.js";
 import type { EndReason } from "./end-reason.js";
 import { PacketFramer } from "./framing.js";
-import { admit, serverUnavailable } from "./login.js";
+import { admit } from "./login.js";
 import type { Admitted, Refused } from "./login.js";
 import { Outgoing } from "./outgoing.js";
 import { decodeConnect, decodePacket } from "./packets.js";
@@ -188,12 +189,10 @@ export class Connection {
 
   /** Never rejects. */
   async #login(packet: IConnectPacket): Promise<void> {
-    const { ingest, registry, logger } = this.#shared;
+    const { ingest, logger } = this.#shared;
     const outgoing = this.#outgoing;
-    const outcome = ingest.available
-      ? await admit(packet, outgoing.version, registry)
-      : serverUnavailable(outgoing.version);
-    if (this.#state !== "checking") return;
+    const outcome = await this.#admit(packet);
+    if (outcome === undefined) return;
     if (!outcome.ok) {
       this.#refuseLogin(outcome, packet);
       return;
@@ -216,6 +215,26 @@ export class Connection {
     outgoing.send(this.#connack(outcome));
     this.#socket.resume();
     this.#process();
+  }
+
+  /**
+   * While the storage or the registry is away the client is kept waiting, until the time for logging in is over and its
+   * connection is cut: a CONNACK that says "unavailable" makes some clients give up for good (mqtt.js 5 among them).
+   * `undefined` when the connection has ended meanwhile.
+   */
+  async #admit(packet: IConnectPacket): Promise<Admitted | Refused | undefined> {
+    const { ingest, registry, logger } = this.#shared;
+    const backoff = new Backoff({ initialMs: 200, maxMs: 2_000 });
+    for (;;) {
+      const outcome = ingest.available ? await admit(packet, this.#outgoing.version, registry) : "unavailable";
+      if (this.#state !== "checking") return undefined;
+      if (outcome !== "unavailable") return outcome;
+      if (backoff.failures === 0) {
+        ingest.counters.loginRefused("mqtt", "unavailable");
+        logger.debug({ user: packet.username?.slice(0, 130) }, "a log-in waits for the storage or the registry");
+      }
+      await backoff.wait();
+    }
   }
 
   #refuseLogin({ connack, label }: Refused, packet: IConnectPacket): void {

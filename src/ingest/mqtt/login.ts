@@ -1,6 +1,6 @@
 /** From CONNECT to "this device may speak", or to the refusal in the form of the client's protocol version. */
 import type { IConnackPacket, IConnectPacket } from "mqtt-packet";
-import { errorTable, messageOf } from "../../platform/errors.js";
+import { errorTable } from "../../platform/errors.js";
 import type { ErrorCode } from "../../platform/errors.js";
 import { newId } from "../../platform/ids.js";
 import { login } from "../device-access.js";
@@ -33,8 +33,12 @@ export interface Refused {
   readonly connack: IConnackPacket;
 }
 
-/** Never rejects. */
-export async function admit(packet: IConnectPacket, version: Version, registry: Registry): Promise<Admitted | Refused> {
+/** Never rejects. `unavailable`: the registry does not answer, and nothing can be said of the device. */
+export async function admit(
+  packet: IConnectPacket,
+  version: Version,
+  registry: Registry,
+): Promise<Admitted | Refused | "unavailable"> {
   if (packet.properties?.authenticationMethod !== undefined) {
     const message = "enhanced authentication is not offered: log in with user name and password";
     return refuse(version, "auth-method", reasons.badAuthenticationMethod, returnCodes.notAuthorized, message);
@@ -51,13 +55,9 @@ export async function admit(packet: IConnectPacket, version: Version, registry: 
   let found: DeviceAccess | undefined;
   try {
     found = await registry.find(tenant, device);
-  } catch (error) {
-    return refuseWith(
-      version,
-      "registry",
-      "UNAVAILABLE",
-      `the registry does not answer, try again: ${messageOf(error)}`,
-    );
+  } catch {
+    // The registry's health says why.
+    return "unavailable";
   }
   const outcome = login(found, packet.password ?? "", Date.now());
   if (!outcome.ok) return refuseWith(version, outcome.reason, outcome.code, outcome.message);
@@ -86,17 +86,8 @@ export async function admit(packet: IConnectPacket, version: Version, registry: 
   return { ...admitted, will: { topic, payload: Buffer.from(will.payload) } };
 }
 
-export function serverUnavailable(version: Version): Refused {
-  return refuseWith(version, "unavailable", "UNAVAILABLE", "readings cannot be stored at the moment: try again later");
-}
-
 function refuseWith(version: Version, label: string, code: ErrorCode, message: string): Refused {
-  const returnCode =
-    code === "UNAUTHENTICATED"
-      ? returnCodes.badUserNameOrPassword
-      : code === "UNAVAILABLE"
-        ? returnCodes.serverUnavailable
-        : returnCodes.notAuthorized;
+  const returnCode = code === "UNAUTHENTICATED" ? returnCodes.badUserNameOrPassword : returnCodes.notAuthorized;
   return refuse(version, label, errorTable[code].mqtt, returnCode, message);
 }
 

@@ -24,7 +24,6 @@ export const reasons = {
 export const returnCodes = {
   accepted: 0,
   clientIdRejected: 2,
-  serverUnavailable: 3,
   badUserNameOrPassword: 4,
   notAuthorized: 5,
 } as const;
