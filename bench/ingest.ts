@@ -1,0 +1,100 @@
+/** Messages a second over MQTT QoS 1, each acknowledged only once stored durably, with the processor and rules on. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Bench } from "./support/bench.js";
+import { ratioOf } from "./support/bench.js";
+import { startBareBroker } from "./support/bare-broker.js";
+import { countCpu, total } from "./support/cpu.js";
+import { createRules, enrolDevices, METRICS, watchfulRules } from "./support/enrol.js";
+import type { MqttLoad, MqttLoadResult } from "./support/mqtt-loader.js";
+import { runMqttLoadInProcess } from "./support/mqtt-loader-process.js";
+import { startBenchPlatform } from "./support/platform.js";
+import type { BenchPlatform } from "./support/platform.js";
+
+const sizes = { messages: 400_000, devices: 1_000, window: 64 };
+
+export const ingest: Bench<typeof sizes> = {
+  about: "MQTT QoS 1 into the whole platform, three metrics a message, until each is readable in InfluxDB",
+  sizes,
+  async run({ messages, devices, window }, say) {
+    const bench = await startBenchPlatform(say);
+    try {
+      say(`· registering ${devices} devices`);
+      const enrolled = await enrolDevices(bench.api, bench.tenant, devices);
+      await createRules(bench.api, watchfulRules);
+      const load = {
+        host: "127.0.0.1",
+        devices: enrolled,
+        messagesPerDevice: Math.ceil(messages / devices),
+        window,
+        metrics: METRICS,
+      };
+      say(`· sending ${load.messagesPerDevice * devices} messages over ${devices} connections`);
+      const spent = countCpu(bench.platform.pids());
+      const result = await runMqttLoadInProcess({ ...load, port: bench.mqttPort });
+      const sentBy = performance.now();
+      say("· waiting until all is readable");
+      const { stored, waitedMs } = await untilStored(bench, result, sentBy);
+      const cpu = { ...spent(), loader: Number(result.cpuSeconds.toFixed(2)) };
+      await bench.stop();
+      const baseline = await measureBaseline(load, say);
+      return {
+        figures: {
+          qos: 1,
+          connections: devices,
+          messages: result.sent,
+          metrics: METRICS.length,
+          acked_per_s: Math.round(result.ackedPerSecond),
+          stored_per_s: Math.round(stored / (result.seconds + waitedMs / 1_000)),
+          lost: Math.max(0, result.acked - stored),
+          duplicates: Math.max(0, stored - result.sent),
+          p50_ack_ms: result.p50AckMs,
+          p99_ack_ms: result.p99AckMs,
+          cpu_s: total(cpu),
+          cpu_us_per_message: Math.round((total(cpu) * 1e6) / Math.max(1, stored)),
+          cpu_s_by_process: cpu,
+          failures: result.failures,
+        },
+        baseline,
+        ratio: ratioOf(result.ackedPerSecond, baseline),
+      };
+    } finally {
+      await bench.stop();
+    }
+  },
+};
+
+const LOOK_EVERY_MS = 100;
+const PATIENCE_MS = 30_000;
+
+/** Counts one metric of the messages sent until all acknowledged ones are there; gives up when the count stood still for half a minute. */
+async function untilStored(
+  { telemetry, tenant }: BenchPlatform,
+  { acked, firstTs, lastTs }: MqttLoadResult,
+  since: number,
+): Promise<{ readonly stored: number; readonly waitedMs: number }> {
+  const query = { from: firstTs, to: lastTs + 1, metric: METRICS[0] };
+  let stored = -1;
+  let movedAt = performance.now();
+  for (;;) {
+    const now = await telemetry.count(tenant, query);
+    const at = performance.now();
+    if (now !== stored) movedAt = at;
+    stored = now;
+    if (stored >= acked || at - movedAt > PATIENCE_MS) return { stored, waitedMs: movedAt - since };
+    await sleep(LOOK_EVERY_MS);
+  }
+}
+
+async function measureBaseline(
+  load: Omit<MqttLoad, "port">,
+  say: (line: string) => void,
+): Promise<{ readonly name: string; readonly per_s: number }> {
+  const broker = await startBareBroker();
+  try {
+    say(`· the same load into a bare broker: ${broker.name}`);
+    const { ackedPerSecond } = await runMqttLoadInProcess({ ...load, port: broker.port });
+    return { name: broker.name, per_s: Math.round(ackedPerSecond) };
+  } finally {
+    await broker.stop();
+  }
+}
