@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import type { FormattedExecutionResult, GraphQLSchema } from "graphql";
-import { GraphQLError, parse, validate } from "graphql";
+import { GraphQLError, getOperationAST, parse, validate } from "graphql";
 import type { Context as WsContext, Server as ProtocolServer, SubscribePayload } from "graphql-ws";
 import { CloseCode, handleProtocols, makeServer } from "graphql-ws";
 import type { WebSocket } from "ws";
@@ -155,15 +155,15 @@ function createProtocol(deps: SocketDeps): ProtocolServer<Extra> {
     connectionInitWaitTimeout: 10_000,
     onConnect,
     onSubscribe,
-    onOperation: () => {
-      metrics.operations.inc({ kind: "subscription" });
+    onOperation: (_context, _id, _payload, { document, operationName }) => {
+      metrics.operations.inc({ kind: getOperationAST(document, operationName)?.operation ?? "none" });
     },
     onNext: (_context, _id, _payload, args, result): FormattedExecutionResult | undefined => {
       if (result.errors === undefined) return undefined;
       const { correlationId } = args.contextValue as GraphqlContext;
       reportErrors(result.errors, correlationId, { logger, metrics });
-      const { data = null } = result;
-      return { data, errors: result.errors.map((error) => formatError(error.toJSON(), error)) };
+      const errors = result.errors.map((error) => formatError(error.toJSON(), error));
+      return result.data === undefined ? { errors } : { data: result.data, errors };
     },
     onError: (_context, _id, _payload, errors) => {
       const graphqlErrors = errors.map((error) => (error instanceof GraphQLError ? error : requestError(error)));

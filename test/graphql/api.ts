@@ -15,7 +15,7 @@ import { waitFor } from "../support/wait-for.js";
 import type { River } from "../support/river.js";
 import { startRiver } from "../support/river.js";
 
-const SECRET = "a secret of at least thirty-two characters";
+export const SECRET = "a secret of at least thirty-two characters";
 
 export interface GraphqlError {
   readonly message: string;
@@ -46,10 +46,16 @@ export interface Api {
   platformToken(): Promise<string>;
   /** POSTs an operation; `token` undefined asks as nobody. */
   ask(token: string | undefined, query: string, variables?: Record<string, unknown>): Promise<Answer>;
+  /** As `ask`, for what a test needs before it begins: throws on errors, and gives the data. */
+  must(token: string, query: string, variables?: Record<string, unknown>): Promise<Answer["data"]>;
   /** A graphql-ws client that does not try again. */
   socket(token: string | undefined): Client;
   stop(): Promise<void>;
 }
+
+/** A token as the platform issues it. */
+const token: Api["token"] = (tenant, role = "ADMIN", ttlSeconds = 600) =>
+  issueToken(SECRET, { subject: `${role.toLowerCase()}@example.org`, tenant, role }, ttlSeconds);
 
 export interface ApiOptions extends GraphqlOptions {
   readonly influx?: boolean;
@@ -84,8 +90,24 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     { port: 0, host: "127.0.0.1" },
   );
   const sockets = new Set<Client>();
-  const token: Api["token"] = (tenant, role = "ADMIN", ttlSeconds = 600) =>
-    issueToken(SECRET, { subject: `${role.toLowerCase()}@example.org`, tenant, role }, ttlSeconds);
+  const ask: Api["ask"] = async (bearer, query, variables = {}) => {
+    const response = await fetch(`${server.url}/graphql`, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
+      },
+      body: JSON.stringify({ query, variables }),
+    });
+    const body = (await response.json()) as { data?: unknown; errors?: readonly GraphqlError[] };
+    const errors = body.errors ?? [];
+    return {
+      status: response.status,
+      data: body.data,
+      errors,
+      codes: errors.map(({ extensions }) => extensions.code),
+    };
+  };
 
   return {
     river,
@@ -93,23 +115,11 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     metrics: () => metrics.metrics(),
     token,
     platformToken: () => token(PLATFORM),
-    async ask(bearer, query, variables = {}) {
-      const response = await fetch(`${server.url}/graphql`, {
-        method: "POST",
-        headers: {
-          "content-type": "application/json",
-          ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
-        },
-        body: JSON.stringify({ query, variables }),
-      });
-      const body = (await response.json()) as { data?: unknown; errors?: readonly GraphqlError[] };
-      const errors = body.errors ?? [];
-      return {
-        status: response.status,
-        data: body.data,
-        errors,
-        codes: errors.map(({ extensions }) => extensions.code),
-      };
+    ask,
+    async must(bearer, query, variables) {
+      const { data, errors } = await ask(bearer, query, variables);
+      if (errors.length > 0) throw new Error(`the API refused: ${JSON.stringify(errors)}`);
+      return data;
     },
     socket(bearer) {
       const socket = createClient({
