@@ -155,7 +155,11 @@ export function startDeviceReports(deps: DeviceReportsDeps, options: DeviceRepor
         const consumer = await nc.jetstream().consumers.get(streams.reports, CONSUMER);
         messages = await consumer.consume({ max_messages: TAKEN });
         for await (const message of messages) {
-          if (stopping.signal.aborted) break;
+          // Given back at once, or they would be behind everything newer when `ack_wait` is over.
+          if (stopping.signal.aborted) {
+            message.nak();
+            continue;
+          }
           backoff.reset();
           lag = message.info.pending;
           const { tenantId, deviceId } = originOf(message);
