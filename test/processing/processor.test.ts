@@ -1,12 +1,15 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Db } from "mongodb";
 import type { JsMsg } from "nats";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createCommands } from "../../src/commands/index.js";
 import type { Commands } from "../../src/commands/index.js";
+import { startDocumentStore } from "../../src/embedded/documents/index.js";
 import { startEventStore } from "../../src/embedded/eventstore/index.js";
 import { connectEventStore } from "../../src/engines/eventstore.js";
+import { connectMongo } from "../../src/engines/mongo.js";
 import { ensureIngestStreams } from "../../src/ingest/index.js";
 import type { HasHealth, Running } from "../../src/platform/lifecycle.js";
 import { silentLogger } from "../../src/platform/logger.js";
@@ -32,11 +35,14 @@ afterEach(async () => {
 });
 afterAll(() => river.stop());
 
-function start(options: ProcessorOptions = {}, commands: Commands = river.commands): Running & HasHealth {
+function start(
+  options: ProcessorOptions = {},
+  { commands = river.commands, db = river.mongo.db }: { readonly commands?: Commands; readonly db?: Db } = {},
+): Running & HasHealth {
   const processor = startProcessor(
     {
       nc: river.nats,
-      db: river.mongo.db,
+      db,
       commands,
       alertRules: river.readModels.alertRules,
       logger: silentLogger,
@@ -183,7 +189,7 @@ test("while the event store is away frames are judged and kept, and its alerts a
     const commands = createCommands({ client, metrics: createMetrics() });
     const tenant = await river.createTenant();
     await createRule(river, tenant);
-    const processor = start({}, commands);
+    const processor = start({}, { commands });
     await store.stop();
     await send(river, tenant, ["press-1", 1, 95], ["press-2", 1, 95]);
     await waitFor(() => processor.health()[0]?.state === "degraded", { what: "the processor to say so" });
@@ -191,7 +197,7 @@ test("while the event store is away frames are judged and kept, and its alerts a
     await send(river, tenant, ["press-1", 2, 80]);
     await waitFor(async () => (await consumer()).open <= 2);
     await processor.stop();
-    const next = start({}, commands);
+    const next = start({}, { commands });
     store = await startEventStore({ path: dataDir, port, logger });
     await waitFor(() => next.health()[0]?.state === "up" && next.health()[0]?.detail === undefined);
     const stored: string[] = [];
@@ -208,5 +214,36 @@ test("while the event store is away frames are judged and kept, and its alerts a
     await client.dispose();
     await store.stop();
     await rm(dataDir, { recursive: true, force: true });
+  }
+});
+
+test("while the document store is away alerts are told, and no frame is let go before its states are stored", async () => {
+  const path = await mkdtemp(join(tmpdir(), "fleetlog-processor-"));
+  const logger = silentLogger;
+  let store = await startDocumentStore({ path, logger });
+  const { port, url } = store;
+  const mongo = connectMongo(url, "fleetlog");
+  try {
+    const tenant = await river.createTenant();
+    await createRule(river, tenant);
+    const processor = start({}, { db: mongo.db });
+    await waitFor(() => processor.health()[0]?.state === "up");
+    await store.stop();
+    await send(river, tenant, ["press-1", 1, 95]);
+    await waitFor(async () => (await shownAlerts(river, tenant)).includes("press-1 1 ACTIVE"));
+    await waitFor(() => processor.health()[0]?.detail?.startsWith("the states of rules are not stored"));
+    expect((await consumer()).open).toBeGreaterThan(0);
+    store = await startDocumentStore({ path, port, logger });
+    await allAcknowledged();
+    expect(processor.health()[0]?.state).toBe("up");
+    expect(await mongo.db.collection("rule_states").countDocuments({ tenantId: tenant, "state.phase": "active" })).toBe(
+      1,
+    );
+    for (const one of started) await one.stop();
+    started = [];
+  } finally {
+    await mongo.close();
+    await store.stop();
+    await rm(path, { recursive: true, force: true });
   }
 });
