@@ -15,6 +15,7 @@ interface ListOptions {
   readonly from?: string;
   readonly to?: string;
   readonly limit: number;
+  readonly quiet?: true;
 }
 
 interface AlertPayload {
@@ -34,11 +35,16 @@ export function addAlertCommands(program: Command, begin: Begin): void {
     .option("--from <time>", "triggered at this time or later", pastTime)
     .option("--to <time>", "triggered before this time", pastTime)
     .option("--limit <n>", "so many at most", whole, 100)
+    .option("--quiet", "their ids alone, a line each")
     .action(async (options: ListOptions, command: Command) => {
       const { out, connect } = begin(command);
       const { status, severity, device, rule, from, to, limit } = options;
       const filter = { statuses: status, severities: severity, deviceId: device, ruleId: rule, from, to };
       const { nodes, more } = await take<Alert>(connect("tenant"), ALERTS, { filter }, "alerts", limit);
+      if (options.quiet === true) {
+        for (const { alertId } of nodes) out.line(alertId);
+        return;
+      }
       out.show(nodes, () =>
         out.table<Alert>(
           [

@@ -16,16 +16,19 @@ export function addConfigCommands(program: Command, begin: Begin): void {
     .command("config")
     .description("what devices should run with; `device show` tells how it stands");
   config
-    .command("set <device> <json>")
-    .description("replace a device's desired configuration: JSON, or a file of it")
+    .command("set <device>")
+    .description("replace a device's desired configuration")
+    .argument("<json>", "an object, or a file of it", jsonOrFile)
     .option("--expected-version <n>", "refuse unless this is the newest version, 0 for none", whole)
-    .action(async (device: string, text: string, options: { readonly expectedVersion?: number }, command: Command) => {
-      const { out, connect } = begin(command);
-      const input = { deviceId: device, config: jsonOrFile(text), ...options };
-      const answer = await connect("tenant").request<Configured>(CHANGES.setDeviceConfiguration, { input });
-      const changed = answer.setDeviceConfiguration;
-      noteUnshown(out, changed);
-      const version = changed.device?.configuration.desired.version;
-      out.show(changed.device, () => out.line(`configuration version ${version ?? "?"} of ${device} is on its way`));
-    });
+    .action(
+      async (device: string, wanted: unknown, options: { readonly expectedVersion?: number }, command: Command) => {
+        const { out, connect } = begin(command);
+        const input = { deviceId: device, config: wanted, ...options };
+        const answer = await connect("tenant").request<Configured>(CHANGES.setDeviceConfiguration, { input });
+        const changed = answer.setDeviceConfiguration;
+        noteUnshown(out, changed);
+        const version = changed.device?.configuration.desired.version;
+        out.show(changed.device, () => out.line(`configuration version ${version ?? "?"} of ${device} is on its way`));
+      },
+    );
 }

@@ -84,11 +84,12 @@ interface Defined {
 export function addDeviceTypeCommands(program: Command, begin: Begin): void {
   const type = program.command("type").description("what devices of a type measure");
   type
-    .command("define <type> <json>")
-    .description('define a type or its next version: a list of {"name", "kind", "unit", "min", "max"}, or a file of it')
-    .action(async (id: string, text: string, _: object, command: Command) => {
+    .command("define <type>")
+    .description("define a type, or its next version")
+    .argument("<json>", 'a list of {"name", "kind", "unit", "min", "max"}, or a file of it', jsonOrFile)
+    .action(async (id: string, definition: unknown, _: object, command: Command) => {
       const { out, connect } = begin(command);
-      const input = { deviceType: id, metrics: metricsOf(jsonOrFile(text)) };
+      const input = { deviceType: id, metrics: metricsOf(definition) };
       const { defineDeviceType } = await connect("tenant").request<Defined>(DEFINE, { input });
       noteUnshown(out, defineDeviceType);
       const defined = defineDeviceType.deviceType;

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { isFleetlogError } from "../../platform/errors.js";
 import { pastTime } from "../arguments.js";
@@ -131,11 +130,14 @@ async function follow(
         // The platform is away: the cursor is ours, so the next look goes on where this one ended.
         if (!isFleetlogError(error) || error.code !== "UNAVAILABLE") throw error;
       });
-      if (due) continue;
-      const noticed = new Promise<void>((resolve) => {
-        wake = resolve;
+      if (due || until.aborted) continue;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, LOOK_EVERY_MS);
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
       });
-      await Promise.race([noticed, sleep(LOOK_EVERY_MS, undefined, { signal: until }).catch(() => undefined)]);
     }
   }
 
@@ -150,12 +152,12 @@ async function follow(
     }
   }
 
+  until.addEventListener("abort", look, { once: true });
   out.note(`following ${device}; Ctrl-C ends it`);
   try {
     await Promise.race([printing(), listening()]);
   } finally {
     ended.abort();
-    wake?.();
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { Option } from "commander";
+import { InvalidArgumentError } from "commander";
 import { PLATFORM, userRoles } from "../../commands/index.js";
 import type { UserRole } from "../../commands/index.js";
 import { seconds } from "../arguments.js";
@@ -19,12 +19,7 @@ export function addTokenCommands(program: Command, begin: Begin): void {
   token
     .command("issue")
     .description("sign a token with the platform's secret, and print it alone")
-    .addOption(
-      new Option("--role <role>", "what it may do")
-        .choices(userRoles)
-        .argParser((text: string) => text.toUpperCase() as UserRole)
-        .default("ADMIN"),
-    )
+    .option("--role <role>", "what it may do: ADMIN, OPERATOR, VIEWER or AUDITOR", userRole, "ADMIN")
     .option("--ttl <duration>", "how long it holds: 15m, 8h, 30d", seconds, 8 * 3_600)
     .option("--subject <name>", "the name that stands in the history (default: yours on this machine)")
     .option("--platform", "for running the platform itself, in place of a tenant")
@@ -39,4 +34,10 @@ export function addTokenCommands(program: Command, begin: Begin): void {
       const expiresAt = new Date(Date.now() + ttl * 1_000).toISOString();
       out.show({ token: signed, tenant, role, expiresAt }, () => out.line(signed));
     });
+}
+
+function userRole(text: string): UserRole {
+  const role = userRoles.find((known) => known === text.toUpperCase());
+  if (role === undefined) throw new InvalidArgumentError(`It is one of ${userRoles.join(", ")}.`);
+  return role;
 }
