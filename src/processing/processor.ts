@@ -63,19 +63,19 @@ export function startProcessor(deps: ProcessorDeps, options: ProcessorOptions = 
     },
   });
   const counters = createProcessorMetrics(metrics, () => {
-    return { lag, rules: evaluation.rules.size, watched: evaluation.watched, owed: evaluation.owed };
+    return { lag, rules: evaluation.rules.size, watched: evaluation.watches.size, owed: evaluation.watches.owed };
   });
   const alerts = createAlertCommands({
     commands,
     logger,
     onSettled: (transition, outcome) => {
-      evaluation.settled(transition);
+      evaluation.watches.settled(transition);
       counters.settled(transition, outcome);
-      if (evaluation.owed < maxOwed) wake();
+      if (evaluation.watches.owed < maxOwed) wake();
     },
   });
   const snapshots = createSnapshots({
-    evaluation,
+    watches: evaluation.watches,
     store,
     logger,
     everyMs: snapshotMs,
@@ -88,7 +88,7 @@ export function startProcessor(deps: ProcessorDeps, options: ProcessorOptions = 
   }
 
   async function room(): Promise<void> {
-    while (evaluation.owed >= maxOwed && !stopping.signal.aborted) {
+    while (evaluation.watches.owed >= maxOwed && !stopping.signal.aborted) {
       await new Promise<void>((resolve) => waiting.push(resolve));
     }
     await snapshots.room();
@@ -114,7 +114,7 @@ export function startProcessor(deps: ProcessorDeps, options: ProcessorOptions = 
   async function restore(manager: JetStreamManager): Promise<ReturnType<typeof startRuleSource>> {
     const documents = await persistently("the states of rules cannot be read", async () => {
       const { stream } = await readPlace(manager, CONSUMER);
-      evaluation.follow(stream);
+      evaluation.watches.follow(stream);
       const found = [];
       for await (const document of store.load()) found.push(document);
       return found;
@@ -131,7 +131,7 @@ export function startProcessor(deps: ProcessorDeps, options: ProcessorOptions = 
 
   function onStream({ stream }: { readonly stream: string }): number {
     reading = "up";
-    return evaluation.follow(stream);
+    return evaluation.watches.follow(stream);
   }
 
   async function readFrames(): Promise<void> {
@@ -201,7 +201,9 @@ export function startProcessor(deps: ProcessorDeps, options: ProcessorOptions = 
       const base = { name: "processor", lag, lagUnit: "messages" as const };
       if (typeof reading === "object") return [{ ...base, state: "down", detail: reading.trouble }];
       const owing =
-        alerts.trouble === undefined ? undefined : `${evaluation.owed} changes of alerts wait: ${alerts.trouble}`;
+        alerts.trouble === undefined
+          ? undefined
+          : `${evaluation.watches.owed} changes of alerts wait: ${alerts.trouble}`;
       const detail = owing ?? snapshots.trouble ?? ruleTrouble;
       if (detail !== undefined) return [{ ...base, state: "degraded", detail }];
       return reading === "up"

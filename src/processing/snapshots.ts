@@ -3,11 +3,11 @@ import type { JsMsg } from "nats";
 import { Backoff } from "../platform/backoff.js";
 import { messageOf } from "../platform/errors.js";
 import type { Logger } from "../platform/logger.js";
-import type { Evaluation } from "./rules/evaluation.js";
+import type { Watches } from "./rules/watches.js";
 import type { StateStore } from "./state-store.js";
 
 export interface SnapshotsDeps {
-  readonly evaluation: Evaluation;
+  readonly watches: Watches;
   readonly store: StateStore;
   readonly logger: Logger;
   readonly onWritten: (documents: number) => void;
@@ -37,10 +37,10 @@ export interface Snapshots {
 
 /** A document outlives the acknowledgement of its frames, because a server that is killed may forget its last acknowledgements. */
 const EXPIRE_AFTER_MS = 60_000;
-const EXPIRE_AT_ONCE = 1_000;
+const EXPIRE_AT_ONCE = 10_000;
 
 export function createSnapshots(deps: SnapshotsDeps): Snapshots {
-  const { evaluation, store, logger, onWritten, everyMs, signal } = deps;
+  const { watches, store, logger, onWritten, everyMs, signal } = deps;
   const backoff = new Backoff({ initialMs: 100, maxMs: 5_000 });
   let held: JsMsg[] = [];
   let timer: NodeJS.Timeout | undefined;
@@ -67,14 +67,14 @@ export function createSnapshots(deps: SnapshotsDeps): Snapshots {
     round = write().finally(() => {
       running = false;
       if (trouble !== undefined) schedule(backoff.next());
-      else if (held.length > 0 || evaluation.dirty > 0) schedule(held.length >= ROUND_FRAMES ? 0 : everyMs);
+      else if (held.length > 0 || watches.dirty > 0) schedule(held.length >= ROUND_FRAMES ? 0 : everyMs);
     });
   }
 
   async function write(): Promise<void> {
     const frames = held;
     held = [];
-    const snapshot = evaluation.takeSnapshot();
+    const snapshot = watches.takeSnapshot();
     try {
       if (snapshot.documents.length > 0) await store.write(snapshot.documents);
       snapshot.written();
@@ -102,7 +102,7 @@ export function createSnapshots(deps: SnapshotsDeps): Snapshots {
 
   // Transitions that were accepted, and rules that changed, make states dirty without a frame.
   const idle = setInterval(() => {
-    if (evaluation.dirty > 0 || held.length > 0) schedule(0);
+    if (watches.dirty > 0 || held.length > 0) schedule(0);
   }, everyMs);
 
   return {
@@ -117,7 +117,7 @@ export function createSnapshots(deps: SnapshotsDeps): Snapshots {
     async expire(acknowledged) {
       await round;
       if (stopped || trouble !== undefined || running) return;
-      await store.delete(evaluation.takeExpired(acknowledged, EXPIRE_AFTER_MS, EXPIRE_AT_ONCE));
+      await store.delete(watches.takeExpired(acknowledged, EXPIRE_AFTER_MS, EXPIRE_AT_ONCE));
     },
     get trouble() {
       return trouble;

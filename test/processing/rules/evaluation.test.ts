@@ -24,7 +24,7 @@ class Platform {
   start(rules = this.#rules): Evaluation {
     this.#rules = rules;
     this.evaluation = new Evaluation({ onTransition: (transition) => this.told.push(transition), clock: () => 1_000 });
-    this.evaluation.follow("stream-1");
+    this.evaluation.watches.follow("stream-1");
     for (const document of this.stored.values()) {
       this.evaluation.restore(JSON.parse(JSON.stringify(document)) as WatchDocument);
     }
@@ -33,17 +33,17 @@ class Platform {
   }
 
   accept(): void {
-    for (const transition of this.told) this.evaluation.settled(transition);
+    for (const transition of this.told) this.evaluation.watches.settled(transition);
   }
 
   store(): void {
-    const snapshot = this.evaluation.takeSnapshot();
+    const snapshot = this.evaluation.watches.takeSnapshot();
     for (const document of snapshot.documents) this.stored.set(document._id, document);
     snapshot.written();
   }
 
   expire(acknowledged: number): void {
-    for (const id of this.evaluation.takeExpired(acknowledged, 0, 100)) this.stored.delete(id);
+    for (const id of this.evaluation.watches.takeExpired(acknowledged, 0, 100)) this.stored.delete(id);
   }
 
   /** What the event store would show: a command that comes again says nothing new. */
@@ -90,7 +90,7 @@ describe("readings meet rules", () => {
     const { evaluation, told } = new Platform(ruleDocument("r"));
     evaluation.evaluate(1, [given]);
     expect(told).toEqual([]);
-    expect(evaluation.watched).toBe(0);
+    expect(evaluation.watches.size).toBe(0);
   });
 
   test("a filter holds a rule to the devices, types and sites that it names", () => {
@@ -176,7 +176,7 @@ describe("what is remembered", () => {
     platform.accept();
     platform.store();
     expect(platform.stored.size).toBe(0);
-    expect(platform.evaluation.watched).toBe(0);
+    expect(platform.evaluation.watches.size).toBe(0);
   });
 
   test("a state is stored with what the event store has not accepted, and tells it again after a restart", () => {
@@ -186,7 +186,7 @@ describe("what is remembered", () => {
     platform.told.splice(0);
     platform.start();
     expect(platform.history()).toEqual(["a raised, since 1"]);
-    expect(platform.evaluation.owed).toBe(1);
+    expect(platform.evaluation.watches.owed).toBe(1);
     platform.accept();
     platform.store();
     platform.told.splice(0);
@@ -206,13 +206,13 @@ describe("what is remembered", () => {
     expect(platform.stored.size).toBe(1);
     platform.expire(2);
     expect(platform.stored.size).toBe(0);
-    expect(platform.evaluation.watched).toBe(0);
+    expect(platform.evaluation.watches.size).toBe(0);
   });
 
   test("a snapshot that could not be stored is part of the next", () => {
     const platform = new Platform(ruleDocument("r"));
     platform.evaluation.evaluate(1, [reading("a", 1, 95)]);
-    platform.evaluation.takeSnapshot().failed();
+    platform.evaluation.watches.takeSnapshot().failed();
     platform.store();
     expect(platform.stored.size).toBe(1);
   });
@@ -222,7 +222,7 @@ describe("what is remembered", () => {
     platform.evaluation.evaluate(100, [reading("a", 1, 95)]);
     platform.store();
     platform.start();
-    platform.evaluation.follow("stream-2");
+    platform.evaluation.watches.follow("stream-2");
     platform.evaluation.evaluate(1, [reading("a", 2, 80)]);
     expect(platform.history()).toEqual(["a raised, since 1", "resolved: condition-cleared"]);
   });
