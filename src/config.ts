@@ -66,6 +66,10 @@ const notYet = ["FLEETLOG_MQTTS_PORT", "FLEETLOG_COAP_PORT", "FLEETLOG_COAPS_POR
 /** What `npx fleetlog` reads (src/cli/settings.ts): in one shell with the platform they are no spelling mistakes of ours. */
 const commandLine = ["FLEETLOG_URL", "FLEETLOG_TOKEN", "FLEETLOG_TENANT"] as const;
 
+/** What Kubernetes puts into every container when a Service is called fleetlog: nobody misspelt it. */
+const SERVICE_LINK =
+  /^FLEETLOG_(?:.*_)?(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT_\d+_(?:TCP|UDP)(?:_.*)?)$|^FLEETLOG_PORT$/;
+
 export type Config = Readonly<z.infer<typeof configSchema>> & {
   readonly cores: number;
   /** Sentences that the log should say once at start. */
@@ -95,7 +99,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   );
   const known = new Set<string>([...Object.keys(configSchema.shape), ...notYet, ...commandLine]);
   const problems = Object.keys(given)
-    .filter((key) => key.startsWith("FLEETLOG_") && !known.has(key))
+    .filter((key) => key.startsWith("FLEETLOG_") && !known.has(key) && !SERVICE_LINK.test(key))
     .map((key) => `${key} is not a setting of Fleetlog: see docs/reference/configuration.md`);
   const parsed = configSchema.safeParse(given);
   if (!parsed.success) {

@@ -35,6 +35,17 @@ describe("with nothing set", () => {
     );
   });
 
+  it("what Kubernetes sets for a Service called fleetlog is nobody's mistake", () => {
+    const links = {
+      FLEETLOG_PORT: "tcp://10.0.0.1:8080",
+      FLEETLOG_SERVICE_HOST: "10.0.0.1",
+      FLEETLOG_SERVICE_PORT_HTTP: "8080",
+      FLEETLOG_PORT_8080_TCP_ADDR: "10.0.0.1",
+      FLEETLOG_API_SERVICE_PORT: "8080",
+    };
+    expect(() => readConfig(links)).not.toThrow();
+  });
+
   it("what belongs to other programs is not looked at", () => {
     expect(readConfig({ PATH: "/bin", HTTP_PORT: "x", NODE_ENV: "production" })).toEqual(readConfig({}));
   });
@@ -92,7 +103,7 @@ describe("a mistake", () => {
   });
 
   it("comes with all the others, each on its line", () => {
-    const wrong = { FLEETLOG_PORT: "1", FLEETLOG_HTTP_PORT: "x", MONGODB_URL: "x", FLEETLOG_LOG_LEVEL: "loud" };
+    const wrong = { FLEETLOG_HTPP_PORT: "1", FLEETLOG_HTTP_PORT: "x", MONGODB_URL: "x", FLEETLOG_LOG_LEVEL: "loud" };
     const problems = problemsOf(wrong);
     const named = problems.map((problem) => problem.replace(/[: ].*$/su, ""));
     expect(named.toSorted()).toEqual(Object.keys(wrong).toSorted());

@@ -1,13 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import mqtt from "mqtt";
-import type { MqttClient } from "mqtt";
 
 /** A device as devices should be: it sends a reading again until it is acknowledged, through every loss of connection. */
 export interface Load {
   /** Distinct readings whose PUBACK has come. */
   readonly acknowledged: number;
+  /** Distinct readings that it began to send. */
+  readonly begun: number;
   /** Sends no new ones; resolves once the last has been acknowledged. */
   finish(): Promise<number>;
+  /** Breaks off where it is: what is not acknowledged by now may or may not be stored. */
+  abandon(): Promise<void>;
 }
 
 export interface LoadOptions {
@@ -23,17 +26,31 @@ const WINDOW = 20;
 
 /** Keeps a window of QoS 1 publishes under way, each a reading `{n}` that exists once: what is stored can be counted exactly. */
 export function startLoad(options: LoadOptions): Load {
-  let sent = 0;
+  const { url, username, password, topic, firstTimestamp } = options;
+  let begun = 0;
   let acknowledged = 0;
-  let finishing = false;
+  const finishing = new AbortController();
+  const abandoning = new AbortController();
+  const client = mqtt.connect(url, {
+    username,
+    password,
+    protocolVersion: 5,
+    clientId: username,
+    reconnectPeriod: 100,
+    connectTimeout: 3_000,
+    // By default mqtt.js gives up for good on "server unavailable".
+    reconnectOnConnackError: true,
+  });
+  // A lost connection is what this load is for; mqtt.js connects again by itself.
+  client.on("error", () => undefined);
 
-  async function publishOne(client: MqttClient): Promise<void> {
-    const n = sent;
-    sent += 1;
-    const payload = JSON.stringify({ ts: options.firstTimestamp + n, values: { n } });
-    for (;;) {
+  async function publishOne(): Promise<void> {
+    const n = begun;
+    begun += 1;
+    const payload = JSON.stringify({ ts: firstTimestamp + n, values: { n } });
+    while (!abandoning.signal.aborted) {
       try {
-        await client.publishAsync(options.topic, payload, { qos: 1 });
+        await client.publishAsync(topic, payload, { qos: 1 });
         acknowledged += 1;
         return;
       } catch {
@@ -43,36 +60,26 @@ export function startLoad(options: LoadOptions): Load {
     }
   }
 
-  async function run(): Promise<number> {
-    const { url, username, password } = options;
-    const client = mqtt.connect(url, {
-      username,
-      password,
-      protocolVersion: 5,
-      clientId: username,
-      reconnectPeriod: 100,
-      connectTimeout: 3_000,
-      // By default mqtt.js gives up for good on "server unavailable", which is what a gateway without its storage must say.
-      reconnectOnConnackError: true,
-    });
-    // A lost connection is what this load is for; mqtt.js connects again by itself.
-    client.on("error", () => undefined);
-    const worker = async () => {
-      while (!finishing) await publishOne(client);
-    };
-    await Promise.all(Array.from({ length: WINDOW }, worker));
-    await client.endAsync(true);
-    return acknowledged;
-  }
-
-  const done = run();
+  const workers = Array.from({ length: WINDOW }, async () => {
+    while (!finishing.signal.aborted) await publishOne();
+  });
   return {
     get acknowledged() {
       return acknowledged;
     },
-    finish() {
-      finishing = true;
-      return done;
+    get begun() {
+      return begun;
+    },
+    async finish() {
+      finishing.abort();
+      await Promise.all(workers);
+      await client.endAsync(true);
+      return acknowledged;
+    },
+    async abandon() {
+      finishing.abort();
+      abandoning.abort();
+      await client.endAsync(true);
     },
   };
 }

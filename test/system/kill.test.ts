@@ -88,9 +88,9 @@ describe("kill -9 under load", () => {
   it("loses no accepted command: what was answered is in the history, once, and shown", async () => {
     const { deviceId } = fleet.devices[0] ?? { deviceId: "" };
     const accepted: number[] = [];
-    let stop = false;
+    const stop = new AbortController();
     const commands = (async () => {
-      for (let n = 1; !stop; n += 1) {
+      for (let n = 1; !stop.signal.aborted; n += 1) {
         const mutation = `mutation($id: ID!, $n: Int!) { setDeviceConfiguration(input: {deviceId: $id, config: {n: $n}}) { shown } }`;
         const answered = await fleetlog.graphql(fleet.admin, mutation, { id: deviceId, n }).then(
           () => true,
@@ -107,7 +107,7 @@ describe("kill -9 under load", () => {
     await waitFor(() => fleetlog.pid("engines") !== before, { deadlineMs: 40_000 });
     const reached = accepted.length;
     await waitFor(() => accepted.length >= reached + 20, { deadlineMs: 60_000 });
-    stop = true;
+    stop.abort();
     await commands;
     const kept: number[] = [];
     let after: string | null = null;
@@ -184,13 +184,36 @@ describe("the whole platform", () => {
     }
   }, 240_000);
 
-  it("ends with 0 when asked to stop, in order, with nothing left running", async () => {
-    const fleetlog = await startFleetlog({ dataDir });
-    const pids = names.map((name) => fleetlog.pid(name) ?? 0);
-    expect(pids.every((pid) => isAlive(pid))).toBe(true);
-    expect(await fleetlog.stop()).toBe(0);
+  it("asked to stop under load, ends with 0, in order, with nothing running, and what it acknowledged is stored", async () => {
+    const first = await startFleetlog({ dataDir });
+    const fleet = await createFleet(first, 1, "drained");
+    const device = fleet.devices[0] ?? { deviceId: "", key: "" };
+    const firstTimestamp = Date.now() - 2 * HOUR;
+    const load = startLoad({
+      url: first.mqttUrl,
+      username: `drained/${device.deviceId}`,
+      password: device.key,
+      topic: `v1/drained/${device.deviceId}/telemetry`,
+      firstTimestamp,
+    });
+    await progress(load, 500);
+    const pids = names.map((name) => first.pid(name) ?? 0);
+    expect(await first.stop()).toBe(0);
     expect(pids.filter((pid) => isAlive(pid))).toEqual([]);
-    const stopped = fleetlog.log.flatMap(({ msg, name }) => (msg === "stopped" ? [name] : []));
+    const stopped = first.log.flatMap(({ msg, name }) => (msg === "stopped" ? [name] : []));
     expect(stopped).toEqual(["gateway", "api", "telemetry", "engines", "fleetlog"]);
-  }, 120_000);
+    await load.abandon();
+
+    const second = await startFleetlog({ dataDir });
+    try {
+      const count = await waitFor(async () => {
+        const found = await stored(second, fleet, device.deviceId, firstTimestamp);
+        return found >= load.acknowledged ? found : undefined;
+      });
+      // What was stored but could not be acknowledged any more is the device's to send again.
+      expect(count).toBeLessThanOrEqual(load.begun);
+    } finally {
+      await second.dispose();
+    }
+  }, 240_000);
 });

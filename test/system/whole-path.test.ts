@@ -255,10 +255,10 @@ describe("the history", () => {
     expect(JSON.stringify(events)).not.toContain("hash");
     const statuses = await fleetlog.graphql(
       fleet.admin,
-      `query($id: ID!, $then: DateTime!) { then: device(id: $id, asOf: $then) { status } now: device(id: $id) { status } }`,
-      { id: deviceId, then: between },
+      `query($id: ID!, $past: DateTime!) { past: device(id: $id, asOf: $past) { status } now: device(id: $id) { status } }`,
+      { id: deviceId, past: between },
     );
-    expect(statuses).toEqual({ then: { status: "MAINTENANCE" }, now: { status: "ACTIVE" } });
+    expect(statuses).toEqual({ past: { status: "MAINTENANCE" }, now: { status: "ACTIVE" } });
   });
 });
 

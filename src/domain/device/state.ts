@@ -29,6 +29,9 @@ export interface RegisteredDevice {
   readonly online: boolean;
 }
 
+/** Revoking one of these again is "already so"; of older ones it is said that there is no such credential. */
+const REMEMBERED_REVOCATIONS = 64;
+
 export type DeviceState = Unregistered | RegisteredDevice;
 
 export const initialState: DeviceState = { status: "UNREGISTERED" };
@@ -76,7 +79,7 @@ function evolveRegistered(
       return {
         ...state,
         credentials: state.credentials.filter((credential) => credential.credentialId !== credentialId),
-        revoked: [...state.revoked, credentialId],
+        revoked: [...state.revoked, credentialId].slice(-REMEMBERED_REVOCATIONS),
       };
     }
     case "ConfigurationChanged": {
