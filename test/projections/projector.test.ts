@@ -186,7 +186,8 @@ describe("the lease", () => {
   it("lets a second projector wait until the first has gone", async () => {
     const deps = { client: river.client, db: river.mongo.db, nats: river.nats, logger: silentLogger };
     const second = startProjector({ ...deps, owner: "second" });
-    await waitFor(() => second.health()[0]?.detail?.includes("lease"));
+    const waiting = await waitFor(() => second.health().find(({ detail }) => detail?.includes("lease")));
     await second.stop();
+    expect(waiting.state).toBe("degraded");
   });
 });

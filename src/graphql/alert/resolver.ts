@@ -64,7 +64,10 @@ export class AlertResolver {
     return this.#give(context, input, { type: "AcknowledgeAlert", at: now(), data });
   }
 
-  @Mutation(() => AlertPayload, { description: "Should the condition hold on, it is a new episode and a new alert." })
+  @Mutation(() => AlertPayload, {
+    description:
+      "Closes the episode by hand. While the condition holds on it is not raised again; once it has cleared, a new episode may begin.",
+  })
   resolveAlert(
     @Ctx() context: GraphqlContext,
     @Arg("input", () => AlertInput) input: AlertInput,
