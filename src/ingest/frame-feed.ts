@@ -9,6 +9,8 @@ import { decodeFrame } from "./frame.js";
 import type { FrameConsumer } from "./jetstream.js";
 import type { Reading } from "./reading.js";
 
+const GIVE_BACK_MS = 500;
+
 export interface Frame {
   readonly readings: readonly Reading[];
   /** The place in the stream. */
@@ -39,6 +41,7 @@ export function feedFrames({ nc, consumer, logger, ahead = 500 }: FrameFeedOptio
   const stopping = new AbortController();
   let messages: ConsumerMessages | undefined;
   let pending = 0;
+  let isWaiting = false;
 
   async function* frames(): AsyncGenerator<Frame> {
     const backoff = new Backoff({ initialMs: 100, maxMs: 5_000 });
@@ -46,18 +49,36 @@ export function feedFrames({ nc, consumer, logger, ahead = 500 }: FrameFeedOptio
       try {
         const source = await nc.jetstream().consumers.get(streams.frames, consumer);
         messages = await source.consume({ max_messages: ahead, idle_heartbeat: 5_000, expires: 30_000 });
-        if (stopping.signal.aborted) break;
-        for await (const message of messages) {
-          backoff.reset();
-          pending = message.info.pending;
-          const frame = read(message);
-          if (frame !== undefined) yield frame;
-          if (stopping.signal.aborted) break;
-        }
+        yield* framesOf(messages, backoff);
       } catch (error) {
         logger.warn({ consumer, error: messageOf(error) }, "the frames do not come; trying again");
       }
       await sleep(backoff.next(), undefined, { signal: stopping.signal }).catch(() => {});
+    }
+  }
+
+  /** Not a `for await`: what is fetched ahead when the taker stops, or breaks off, must still be reached. */
+  async function* framesOf(source: ConsumerMessages, backoff: Backoff): AsyncGenerator<Frame> {
+    const iterator = source[Symbol.asyncIterator]();
+    let isOver = false;
+    try {
+      while (!stopping.signal.aborted) {
+        isWaiting = true;
+        const next = await iterator.next();
+        isWaiting = false;
+        if (next.done === true) {
+          isOver = true;
+          return;
+        }
+        const message = next.value;
+        backoff.reset();
+        pending = message.info.pending;
+        const frame = read(message);
+        if (frame !== undefined) yield frame;
+      }
+    } finally {
+      isWaiting = false;
+      if (!isOver) await giveBack(nc, source, iterator);
     }
   }
 
@@ -77,10 +98,32 @@ export function feedFrames({ nc, consumer, logger, ahead = 500 }: FrameFeedOptio
     frames: { [Symbol.asyncIterator]: frames },
     stop() {
       stopping.abort();
-      messages?.stop();
+      // Otherwise somebody is at work on a frame, and what lies behind it is given back when he asks for the next.
+      if (isWaiting) messages?.stop();
     },
     get pending() {
       return pending;
     },
   };
+}
+
+/** What was fetched ahead goes to the next feed at once, instead of after `ack_wait`. */
+async function giveBack(nc: NatsConnection, source: ConsumerMessages, iterator: AsyncIterator<JsMsg>): Promise<void> {
+  const settle = async (): Promise<unknown> => nc.isClosed() || Promise.race([nc.flush(), sleep(GIVE_BACK_MS)]);
+  // After the server's answer, all that it has sent until now is here.
+  await settle();
+  const held: JsMsg[] = [];
+  // Ends the wait for a message that is counted but never comes.
+  const limit = setTimeout(() => source.stop(), GIVE_BACK_MS);
+  // The last one taken is counted until the next is asked for.
+  while (source.getPending() > 1) {
+    const next = await iterator.next();
+    if (next.done === true) break;
+    held.push(next.value);
+  }
+  clearTimeout(limit);
+  source.stop();
+  // Only now, and once the server knows that we are gone: it would give them to us again.
+  await settle();
+  if (!nc.isClosed()) for (const message of held) message.nak();
 }

@@ -18,6 +18,9 @@ export interface StreamBounds {
   readonly rejectionsBytes?: number;
 }
 
+/** Of every consumer here, ms. */
+export const ACK_WAIT_MS = 20_000;
+
 const GIB = 1024 ** 3;
 const STREAM_IN_USE = 10058;
 const STREAM_NOT_FOUND = 10059;
@@ -62,12 +65,12 @@ export async function ensureIngestStreams(nc: NatsConnection, bounds: StreamBoun
   });
 }
 
-/** `ack_wait` is generous, because a consumer that waits for its store says "working" long before. */
+/** After `ack_wait` without a word, what a killed consumer held is delivered to the next. Who needs longer says "working" in time. */
 function durable(name: string, maxAckPending: number): Partial<ConsumerConfig> {
   return {
     durable_name: name,
     ack_policy: AckPolicy.Explicit,
-    ack_wait: nanos(60_000),
+    ack_wait: nanos(ACK_WAIT_MS),
     max_ack_pending: maxAckPending,
     max_deliver: -1,
   };

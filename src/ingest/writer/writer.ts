@@ -15,6 +15,7 @@ import { feedFrames } from "../frame-feed.js";
 import type { Frame } from "../frame-feed.js";
 import { decodeFrame } from "../frame.js";
 import type { Reading } from "../reading.js";
+import { ACK_WAIT_MS } from "../jetstream.js";
 import { encodeRejection } from "../rejection.js";
 import { createInfluxStore } from "./influx-store.js";
 import type { GuiltyLine } from "./influx-store.js";
@@ -37,7 +38,7 @@ export interface WriterOptions {
 /** One batch in flight while the next is gathered, and one more to cover the round trip. */
 const MAX_WRITES = 2;
 /** A third of the consumer's `ack_wait`: a batch that waits for InfluxDB is not delivered anew meanwhile. */
-const WORKING_EVERY_MS = 20_000;
+const WORKING_EVERY_MS = ACK_WAIT_MS / 3;
 
 /** Holds the frames' bytes and the lines, but not the readings: ten thousand small objects that live on cost dearly. */
 class Batch {
