@@ -1,6 +1,7 @@
 import type { ApolloServerPlugin } from "@apollo/server";
 import { ApolloServer } from "@apollo/server";
 import {
+  ApolloServerPluginCacheControlDisabled,
   ApolloServerPluginLandingPageDisabled,
   ApolloServerPluginUsageReportingDisabled,
 } from "@apollo/server/plugin/disabled";
@@ -112,7 +113,11 @@ function createApollo(
     parseOptions: { maxTokens: MAX_TOKENS },
     // Signals are main.ts's.
     stopOnTerminationSignals: false,
+    // The default indents; nobody reads what a program asks for.
+    stringifyResult: (result) => JSON.stringify(result),
     plugins: [
+      // It would wrap every field of every answer in a resolver of its own.
+      ApolloServerPluginCacheControlDisabled(),
       ApolloServerPluginLandingPageDisabled(),
       ApolloServerPluginUsageReportingDisabled(),
       { serverWillStart: () => Promise.resolve({ drainServer: drainSockets }) },

@@ -24,7 +24,7 @@ export const deviceTypeProjection: Projection = {
   name: "device_types",
   entity: "device-type",
   category: "deviceType",
-  indexes: [{ key: { tenantId: 1, deviceType: 1 }, name: "by_type" }],
+  indexes: [{ key: { tenantId: 1, deviceType: 1, _id: 1 }, name: "by_type" }],
   documentId: (event) => event.streamId.slice("deviceType-".length).replace(".", "/"),
   evolve: (document, event) =>
     evolveDeviceType(document as DeviceTypeDocument | undefined, event as Recorded<DeviceTypeEvent>),
