@@ -6,6 +6,8 @@ import { monitorEngines } from "./engines/monitor.js";
 import { createGraphqlRoutes } from "./graphql/index.js";
 import { registerDeviceRoutes, startMqttGateway, startNatsDoor, startRelay, startWriter } from "./ingest/index.js";
 import type { HasHealth, PartHealth, Running } from "./platform/lifecycle.js";
+import { Gauge } from "./platform/metrics.js";
+import type { Registry as Metrics } from "./platform/metrics.js";
 import { startProcessor } from "./processing/index.js";
 import { createRebuilds, requestRebuild, startProjector } from "./projections/index.js";
 import { startHttpServer, verifyToken } from "./rest/index.js";
@@ -81,6 +83,7 @@ export async function startRoles(container: Container): Promise<StartedRoles> {
     for (const [name, part] of roleParts[role](container)) keep(name, part);
   }
   const health = (): readonly PartHealth[] => parts.flatMap((part) => part.health());
+  measureHealth(container.get(tokens.process).metrics, health);
   const ports: Record<string, number> = {};
   ports["http"] = await startHttp(container, () => merge([...health(), ...others.health()]), parts);
   if (config.FLEETLOG_ROLES.includes("gateway")) ports["mqtt"] = (await startGateway(container, keep)).port;
@@ -160,6 +163,35 @@ function graphqlRoutes(container: Container): Routes {
     logger,
     metrics,
   });
+}
+
+/** What /readyz says, as Prometheus reads it: for alarms on a part that is down, and on lag that grows. */
+function measureHealth(metrics: Metrics, health: () => readonly PartHealth[]): void {
+  const states = { up: 1, degraded: 0.5, down: 0 } as const;
+  const state = new Gauge({
+    name: "fleetlog_part_state",
+    help: "1 up, 0.5 degraded, 0 down",
+    labelNames: ["part"],
+    registers: [],
+    collect() {
+      this.reset();
+      for (const part of health()) this.set({ part: part.name }, states[part.state]);
+    },
+  });
+  const lag = new Gauge({
+    name: "fleetlog_part_lag",
+    help: "What waits, in the unit that the label says",
+    labelNames: ["part", "unit"],
+    registers: [],
+    collect() {
+      this.reset();
+      for (const part of health()) {
+        if (part.lag !== undefined) this.set({ part: part.name, unit: part.lagUnit ?? "messages" }, part.lag);
+      }
+    },
+  });
+  metrics.registerMetric(state);
+  metrics.registerMetric(lag);
 }
 
 /** One line a part: where several processes see the same engine, the worst that any of them sees. */

