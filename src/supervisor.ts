@@ -49,7 +49,7 @@ const privateHttp = { FLEETLOG_HTTP_PORT: "0" } as const;
 
 /**
  * Messages live for some milliseconds, longer than a small nursery lasts at full load: with V8's default they are
- * copied into the old generation by the hundred thousand. 64 MB took a fifth off the gateway's and the writer's time.
+ * copied into the old generation by the hundred thousand. With 64 MB a fifth more messages were acknowledged.
  */
 const nodeArgs = ["--max-semi-space-size=64", "--enable-source-maps"];
 
