@@ -3,11 +3,27 @@
  * baseline measured in the same run and the ratio to it. Exit codes: 0 measured, 1 failed, 2 wrong usage.
  */
 import { parseArgs } from "node:util";
+import { alerts } from "./alerts.js";
+import { commands } from "./commands.js";
+import { documents } from "./documents.js";
+import { eventstore } from "./eventstore.js";
 import { ingest } from "./ingest.js";
+import { latency } from "./latency.js";
+import { projections } from "./projections.js";
+import { queries } from "./queries.js";
 import type { Bench, Sizes } from "./support/bench.js";
 import { table } from "./support/table.js";
 
-const benches: Readonly<Record<string, Bench>> = { ingest };
+const benches: Readonly<Record<string, Bench>> = {
+  ingest,
+  latency,
+  alerts,
+  commands,
+  projections,
+  queries,
+  eventstore,
+  documents,
+};
 
 function usage(): string {
   const width = Math.max(...Object.keys(benches).map((name) => name.length));
