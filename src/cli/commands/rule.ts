@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { Option } from "commander";
 import { FleetlogError } from "../../platform/errors.js";
 import { finite, list, seconds, whole } from "../arguments.js";
 import type { Begin } from "../cli.js";
@@ -40,9 +41,9 @@ export function addRuleCommands(program: Command, begin: Begin): void {
     .option("--below <n>", "raise below this", finite)
     .option("--at-most <n>", "raise at this or below", finite)
     .option("--clear <n>", "resolve only when it is back beyond this (default: the threshold)", finite)
-    .option("--for <duration>", "it must hold so long, in device time", seconds, 0)
+    .addOption(duration("--for <duration>", "it must hold so long, in device time"))
     .option("--severity <severity>", "LOW, MEDIUM, HIGH or CRITICAL", (text) => text.toUpperCase(), "MEDIUM")
-    .option("--cooldown <duration>", "no new alert on the device for so long after one was raised", seconds, 0)
+    .addOption(duration("--cooldown <duration>", "no new alert on the device for so long after one was raised"))
     .option("--description <text>")
     .option("--device <ids>", "these devices only", list)
     .option("--type <types>", "devices of these types only", list)
@@ -105,6 +106,10 @@ export function addRuleCommands(program: Command, begin: Begin): void {
         out.show(payload.alertRule, () => out.line(`rule ${ruleId} is ${verb}d`));
       });
   }
+}
+
+function duration(flags: string, description: string): Option {
+  return new Option(flags, description).argParser(seconds).default(0, "0s");
 }
 
 function inputOf(name: string, options: CreateOptions): object {

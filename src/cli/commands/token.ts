@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import { PLATFORM, userRoles } from "../../commands/index.js";
 import type { UserRole } from "../../commands/index.js";
 import { seconds } from "../arguments.js";
@@ -20,7 +20,9 @@ export function addTokenCommands(program: Command, begin: Begin): void {
     .command("issue")
     .description("sign a token with the platform's secret, and print it alone")
     .option("--role <role>", "what it may do: ADMIN, OPERATOR, VIEWER or AUDITOR", userRole, "ADMIN")
-    .option("--ttl <duration>", "how long it holds: 15m, 8h, 30d", seconds, 8 * 3_600)
+    .addOption(
+      new Option("--ttl <duration>", "how long it holds: 15m, 8h, 30d").argParser(seconds).default(8 * 3_600, "8h"),
+    )
     .option("--subject <name>", "the name that stands in the history (default: yours on this machine)")
     .option("--platform", "for running the platform itself, in place of a tenant")
     .action(async (options: IssueOptions, command: Command) => {
