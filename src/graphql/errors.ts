@@ -17,7 +17,9 @@ const REQUEST_CODES = new Set([
 
 /** Names of the drivers' errors that mean "the engine does not answer", as opposed to "it answered that we are wrong". */
 const AWAY =
-  /^(Mongo(ServerSelection|Network|NetworkTimeout|PoolCleared|TopologyClosed|NotConnected)Error|UnavailableError|DeadlineExceededError)$/;
+  /^(Mongo(ServerSelection|Network|NetworkTimeout|PoolCleared|TopologyClosed|NotConnected|WaitQueueTimeout)Error|NatsError)$/;
+/** EventStoreDB's client names all of its errors "Error", and says in `type` what they are. */
+const AWAY_TYPES = new Set<unknown>(["unavailable", "deadline-exceeded", "timeout", "cancelled"]);
 
 /** What an error is to the one who asked: an entry of the platform's error table, always. */
 export interface SeenError {
@@ -32,11 +34,15 @@ export function seenError(error: unknown): SeenError {
   if (isFleetlogError(cause) || cause instanceof DomainError) {
     return { code: cause.code, message: cause.message, details: cause.details };
   }
-  if (cause instanceof Error && AWAY.test(cause.name)) {
+  if (isAway(cause)) {
     return { code: "UNAVAILABLE", message: "an engine that this needs does not answer: try again", details: {} };
   }
   if (cause instanceof GraphQLError) return { ...ofGraphql(cause), details: {} };
   return { code: "INTERNAL", message: "something went wrong on our side: the log has it", details: {} };
+}
+
+function isAway(error: unknown): boolean {
+  return error instanceof Error && (AWAY.test(error.name) || ("type" in error && AWAY_TYPES.has(error.type)));
 }
 
 /** Parse and validation errors carry no code where graphql-js alone found them, and a request code where Apollo did. */

@@ -14,14 +14,20 @@ import { MAX_PAGE } from "../projections/index.js";
 /** Fields within fields, the root field counted as the first. */
 export const MAX_DEPTH = 12;
 /**
- * What one request may cost: an object 1, a scalar a tenth, a connection's edges times its `first`, and what asks an engine for
- * each entry (`complexity` at its decorator) more. A page of 500 devices with all their scalars is well within it.
+ * What one request may cost: an object 1, a scalar a tenth, a connection 10 and its edges times its `first`, a mutation 50, a look
+ * into the history 50, and what asks an engine for each entry (`complexity` at its decorator) more. A page of 500 devices with all their scalars is well within it.
  */
 export const MAX_COMPLEXITY = 5_000;
 /** Words and signs in one document: a bound on what is parsed at all. */
 export const MAX_TOKENS = 10_000;
 
 const SCALAR_COST = 0.1;
+/** A page is a query of its own. */
+const CONNECTION_COST = 10;
+/** Each waits for the event store and for the read model: some hundred in one request are enough. */
+const MUTATION_COST = 50;
+/** `asOf` reads a device's whole history up to then. */
+const PAST_COST = 50;
 /** The whole schema, as tools ask for it. graphql-js itself refuses introspection that goes in circles. */
 const INTROSPECTION_COST = 100;
 /** Points of a time series are cheap: so many cost as much as one object. */
@@ -114,14 +120,13 @@ export function measure(
     const field = isObjectType(type) || isInterfaceType(type) ? type.getFields()[name] : undefined;
     if (field === undefined) return { depth: 1, cost: SCALAR_COST };
     const named = getNamedType(field.type);
-    const base = field.extensions["complexity"];
-    const own = typeof base === "number" ? base : isLeafType(named) ? SCALAR_COST : PLUMBING.has(name) ? 0 : 1;
     // A page longer than the longest is PAGE_TOO_LARGE, which says it better: here it counts as the longest.
     const first = Math.min(Math.max(numberOf(field, node, "first") ?? 1, 1), MAX_PAGE);
     const limit = numberOf(field, node, "limit") ?? 0;
     const below = node.selectionSet === undefined ? NOTHING : ofSelections(node.selectionSet, named.name, first);
     const times = name === "edges" ? entries : 1;
-    const cost = own + below.cost * times + Math.max(limit, 0) / POINTS_PER_COST;
+    const past = node.arguments?.some((argument) => argument.name.value === "asOf") === true ? PAST_COST : 0;
+    const cost = ownCost(field, typeName) + past + below.cost * times + Math.max(limit, 0) / POINTS_PER_COST;
     return { depth: 1 + below.depth, cost };
   }
 
@@ -146,4 +151,14 @@ export function measure(
   if (root === null || root === undefined) return NOTHING;
   const { depth, cost } = ofSelections(operation.selectionSet, root.name, 1);
   return { depth, cost: Math.ceil(cost) };
+}
+
+/** What a field costs without what is asked of it. */
+function ownCost(field: GraphQLField<unknown, unknown>, typeName: string): number {
+  const { complexity } = field.extensions as { readonly complexity?: number };
+  if (complexity !== undefined) return complexity;
+  if (typeName === "Mutation") return MUTATION_COST;
+  if (field.args.some(({ name }) => name === "first")) return CONNECTION_COST;
+  if (isLeafType(getNamedType(field.type))) return SCALAR_COST;
+  return PLUMBING.has(field.name) ? 0 : 1;
 }

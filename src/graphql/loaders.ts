@@ -4,11 +4,16 @@ import type { Session } from "./context.js";
 import { tenantOf } from "./context.js";
 import type { GraphqlDeps } from "./deps.js";
 
-/** One batch of each a tick, for the whole page, where each entry alone would ask once. They live as long as one operation. */
+/** One batch of each a tick, for the whole page, where each entry alone would ask once. */
 export interface Loaders {
   readonly lastSeen: DataLoader<string, Date | undefined>;
   readonly device: DataLoader<string, DeviceDocument | undefined>;
   readonly alertRule: DataLoader<string, AlertRuleDocument | undefined>;
+}
+
+export interface LoaderOptions {
+  /** Whether what was asked once is remembered: for a query, which is over at once, and not for a subscription, whose events each show the world anew. */
+  readonly cache: boolean;
 }
 
 /** No batch asks for more at once: as many as the longest page has entries. */
@@ -17,8 +22,9 @@ const MAX_BATCH = 500;
 export function createLoaders(
   { readModels, lastSeen }: Pick<GraphqlDeps, "readModels" | "lastSeen">,
   session: Session,
+  { cache }: LoaderOptions,
 ): Loaders {
-  const options = { maxBatchSize: MAX_BATCH };
+  const options = { maxBatchSize: MAX_BATCH, cache };
   return {
     lastSeen: new DataLoader((ids) => lastSeen(tenantOf(session), ids), options),
     device: new DataLoader((ids) => readModels.devices.findMany(tenantOf(session), ids), options),

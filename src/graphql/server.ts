@@ -15,6 +15,7 @@ import type { GraphqlContext, Session } from "./context.js";
 import type { GraphqlDeps } from "./deps.js";
 import { formatError, requestError } from "./errors.js";
 import { MAX_TOKENS, checkLimits } from "./limits.js";
+import type { LoaderOptions } from "./loaders.js";
 import { createLoaders } from "./loaders.js";
 import type { OperationMetrics } from "./operation-metrics.js";
 import { createOperationMetrics } from "./operation-metrics.js";
@@ -42,17 +43,17 @@ export function createGraphqlRoutes(
     const schema = createGraphqlSchema(deps);
     const metrics = createOperationMetrics(deps.metrics);
     const feed = createChangeFeed({ nats: deps.nats, logger, running: metrics.subscriptions });
-    const createContext = (session: Session, correlationId: string): GraphqlContext => ({
+    const createContext = (session: Session, correlationId: string, options: LoaderOptions): GraphqlContext => ({
       ...session,
       correlationId,
-      loaders: createLoaders(deps, session),
+      loaders: createLoaders(deps, session, options),
       feed,
     });
 
     const sockets = createGraphqlSockets({
       schema,
       authenticate: deps.authenticate,
-      createContext,
+      createContext: (session, correlationId) => createContext(session, correlationId, { cache: false }),
       logger,
       metrics,
       limits: { ...defaultSocketLimits, ...options.socketLimits },
@@ -70,7 +71,8 @@ export function createGraphqlRoutes(
         else next();
       },
       handler: fastifyApolloHandler(apollo, {
-        context: async (request) => createContext(await sessionOf(request, deps.authenticate), request.id),
+        context: async (request) =>
+          createContext(await sessionOf(request, deps.authenticate), request.id, { cache: true }),
       }),
     });
     sockets.attach(app.server, PATH);

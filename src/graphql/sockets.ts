@@ -69,9 +69,11 @@ export function createGraphqlSockets(deps: SocketDeps): GraphqlSockets {
   const protocol = createProtocol(deps);
   const wss = new WebSocketServer({ noServer: true, maxPayload: limits.messageBytes, handleProtocols });
 
+  let stopping = false;
+
   function upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
-    if (wss.clients.size >= limits.sockets) {
-      metrics.errors.inc({ code: "LIMIT_EXCEEDED" });
+    if (stopping || wss.clients.size >= limits.sockets) {
+      metrics.errors.inc({ code: stopping ? "UNAVAILABLE" : "LIMIT_EXCEEDED" });
       stream.end(
         "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n",
       );
@@ -92,6 +94,7 @@ export function createGraphqlSockets(deps: SocketDeps): GraphqlSockets {
       });
     },
     async stop() {
+      stopping = true;
       const gone = [...wss.clients].map((socket) => new Promise((resolve) => socket.once("close", resolve)));
       for (const socket of wss.clients) socket.close(1001, "the server is stopping: connect again");
       // A client that does not answer the close frame is not waited for.

@@ -2,6 +2,9 @@ import { GraphQLError } from "graphql";
 import { MongoServerSelectionError, MongoServerError } from "mongodb";
 import { describe, expect, it } from "vitest";
 import { DomainError } from "../../src/domain/error.js";
+import { deviceId, tenantId } from "../../src/domain/ids.js";
+import { connectEventStore } from "../../src/engines/eventstore.js";
+import { deviceAsOf } from "../../src/graphql/device/history.js";
 import { formatError, requestError, seenError } from "../../src/graphql/errors.js";
 import { FleetlogError } from "../../src/platform/errors.js";
 
@@ -16,6 +19,15 @@ describe("an error is seen as an entry of the error table", () => {
       details: { currentVersion: 2 },
     });
     expect(seenError(new FleetlogError("NOT_FOUND", "gone")).code).toBe("NOT_FOUND");
+  });
+
+  it("as UNAVAILABLE where the event store is away, as its client really says it", async () => {
+    const client = connectEventStore("esdb://127.0.0.1:9?tls=false&maxDiscoverAttempts=1");
+    const failure: unknown = await deviceAsOf(client, tenantId("t"), deviceId("d"), new Date()).catch(
+      (error: unknown) => error,
+    );
+    await client.dispose();
+    expect(seenError(failure)).toMatchObject({ code: "UNAVAILABLE" });
   });
 
   it("as UNAVAILABLE where an engine is away, as INTERNAL where it found a mistake of ours", () => {

@@ -90,6 +90,34 @@ it("deviceChanged tells of one device, or of all", async () => {
   await subscribed(api, 0);
 });
 
+it("shows with each event the world as it is then", async () => {
+  const operator = await api.token(tenant, "OPERATOR");
+  const rename = (name: string) =>
+    api.must(
+      operator,
+      `mutation ($name: String!) { updateDevice(input: { deviceId: "named", name: $name }) { shown } }`,
+      {
+        name,
+      },
+    );
+  await api.river.registerDevice(tenantId(tenant), "named");
+  await rename("before");
+  const socket = api.socket(viewer);
+  const followed = follow(socket, `subscription { alertChanged(deviceId: "named") { device { name } } }`);
+  await subscribed(api, 1);
+  await raiseAlert(api, tenant, { deviceId: "named" });
+  await waitFor(() => followed.results.length === 1);
+  await rename("after");
+  await raiseAlert(api, tenant, { deviceId: "named" });
+  await waitFor(() => followed.results.length === 2);
+  expect(followed.results.map(({ data }) => data)).toEqual([
+    { alertChanged: { device: { name: "before" } } },
+    { alertChanged: { device: { name: "after" } } },
+  ]);
+  await socket.dispose();
+  await subscribed(api, 0);
+});
+
 describe("telemetryReceived", () => {
   const TELEMETRY = `subscription ($id: ID!, $metrics: [String!]) {
     telemetryReceived(deviceId: $id, metrics: $metrics) { deviceId deviceType timestamp receivedAt values }

@@ -59,6 +59,7 @@ export class DeviceQueriesResolver {
   }
 
   @Query(() => DeviceEventConnection, {
+    complexity: 50,
     description: "A device's history, oldest first. For auditors and administrators.",
   })
   deviceEvents(
@@ -88,7 +89,7 @@ export class DeviceQueriesResolver {
     return { desired, ...(reported === undefined ? {} : { reported }), ...(status === undefined ? {} : { status }) };
   }
 
-  @FieldResolver(() => AlertConnection, { nullable: true, complexity: 10, description: "Newest first." })
+  @FieldResolver(() => AlertConnection, { nullable: true, description: "Newest first." })
   alerts(
     @Root() device: DeviceView,
     @Ctx() context: GraphqlContext,
