@@ -8,6 +8,8 @@ import {
 import { fastifyApolloHandler } from "@as-integrations/fastify";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { GraphQLSchema } from "graphql";
+import type { NatsConnection } from "nats";
+import { Events } from "nats";
 import { FleetlogError } from "../platform/errors.js";
 import type { Logger } from "../platform/logger.js";
 import { createChangeFeed } from "./change-feed.js";
@@ -21,7 +23,7 @@ import type { OperationMetrics } from "./operation-metrics.js";
 import { createOperationMetrics } from "./operation-metrics.js";
 import { reportErrors } from "./report-errors.js";
 import { createGraphqlSchema } from "./schema.js";
-import type { SocketLimits } from "./sockets.js";
+import type { GraphqlSockets, SocketLimits } from "./sockets.js";
 import { createGraphqlSockets, defaultSocketLimits } from "./sockets.js";
 
 const PATH = "/graphql";
@@ -58,6 +60,7 @@ export function createGraphqlRoutes(
       metrics,
       limits: { ...defaultSocketLimits, ...options.socketLimits },
     });
+    void interruptAfterGaps(deps.nats, sockets);
     const apollo = createApollo(schema, logger, metrics, () => sockets.stop());
     await apollo.start();
 
@@ -80,6 +83,13 @@ export function createGraphqlRoutes(
     app.addHook("preClose", () => sockets.stop());
     app.addHook("onClose", () => apollo.stop());
   };
+}
+
+/** Events are not kept for us: what came while NATS was away is gone, and who follows it must know. Ends with the connection. */
+async function interruptAfterGaps(nats: NatsConnection, sockets: GraphqlSockets): Promise<void> {
+  for await (const { type } of nats.status()) {
+    if (type === Events.Reconnect) sockets.interrupt("events may have been missed: query, then subscribe again");
+  }
 }
 
 /** A request without a good token is refused as a whole, with 401, before anything of it is read. */

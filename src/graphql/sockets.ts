@@ -58,6 +58,8 @@ type Context = WsContext<Record<string, unknown>, Extra>;
 export interface GraphqlSockets extends Running {
   /** Answers upgrades to `path`; others are left to whoever listens for them. */
   attach(server: Server, path: string): void;
+  /** Closes every socket with 1012, which clients take as "connect again and subscribe anew": what they follow had a gap. */
+  interrupt(reason: string): void;
 }
 
 /**
@@ -92,6 +94,10 @@ export function createGraphqlSockets(deps: SocketDeps): GraphqlSockets {
           stream.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
         }
       });
+    },
+    interrupt(reason) {
+      logger.warn({ reason, sockets: wss.clients.size }, "GraphQL sockets are closed, to begin anew");
+      for (const socket of wss.clients) socket.close(1012, reason);
     },
     async stop() {
       stopping = true;

@@ -3,6 +3,7 @@ import { createClient } from "graphql-ws";
 import { WebSocket } from "ws";
 import type { UserRole } from "../../src/commands/index.js";
 import { PLATFORM } from "../../src/commands/index.js";
+import type { NatsConnection } from "../../src/engines/nats.js";
 import { connectInflux } from "../../src/engines/influx.js";
 import type { GraphqlDeps, GraphqlOptions } from "../../src/graphql/index.js";
 import { createGraphqlRoutes } from "../../src/graphql/index.js";
@@ -60,11 +61,14 @@ const token: Api["token"] = (tenant, role = "ADMIN", ttlSeconds = 600) =>
 export interface ApiOptions extends GraphqlOptions {
   readonly influx?: boolean;
   readonly lastSeen?: GraphqlDeps["lastSeen"];
+  /** The way that the API goes to NATS, given the server's URL; the server itself when left out. */
+  readonly natsVia?: (url: string) => Promise<NatsConnection>;
 }
 
 export async function startApi(options: ApiOptions = {}): Promise<Api> {
   const river = await startRiver({ influx: options.influx ?? false });
-  const { client, nats, mongo, commands, readModels, shown, engines } = river;
+  const { client, mongo, commands, readModels, shown, engines } = river;
+  const nats = (await options.natsVia?.(engines.natsUrl)) ?? river.nats;
   const metrics = createMetrics();
   // Without InfluxDB telemetry is not asked for; were it, it would say that nobody is there.
   const influx = connectInflux({ url: engines.influxUrl || "http://127.0.0.1:9", org: "fleetlog", bucket: "fleetlog" });
@@ -136,6 +140,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     async stop() {
       for (const socket of sockets) await socket.dispose();
       await server.stop();
+      if (nats !== river.nats) await nats.close();
       await river.stop();
     },
   };
