@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { jsonBytes, sameJson } from "../../src/domain/json.js";
+import { checkJson, jsonBytes, MAX_JSON_DEPTH, sameJson } from "../../src/domain/json.js";
+import type { JsonValue } from "../../src/domain/json.js";
 
 describe("two JSON values are the same", () => {
   it("after a journey through text, whatever they are", () => {
@@ -45,4 +46,26 @@ describe("two JSON values are the same", () => {
 
 it("a JSON value's size is that of its UTF-8 text", () => {
   expect(jsonBytes({ k: "ä€😀" })).toBe(Buffer.byteLength('{"k":"ä€😀"}'));
+});
+
+describe("JSON from outside is kept only where it can be given back as it was said", () => {
+  const deep = (levels: number) => JSON.parse("[".repeat(levels) + "]".repeat(levels)) as JsonValue;
+
+  it("whatever its keys and texts are", () => {
+    const odd = { $gt: 1, "a.b": null, "": ["\0", "é😀"], constructor: { prototype: -0 }, toString: true };
+    expect(() => checkJson("metadata", odd)).not.toThrow();
+    expect(() => checkJson("metadata", deep(MAX_JSON_DEPTH))).not.toThrow();
+  });
+
+  it.each<[string, string, RegExp]>([
+    ["a level too deep", "[".repeat(33) + "]".repeat(33), /^metadata has at most 32 levels/u],
+    ["deeper than any stack", "[".repeat(200_000) + "]".repeat(200_000), /at most 32 levels/u],
+    ["a key with a zero byte, which no document can have", '{"x":[{"a\\u0000b":1}]}', /the key "a\\u0000b"/u],
+    ["a key that would be a prototype", '{"__proto__":{"admin":true}}', /the key "__proto__"/u],
+    ["a number that reads as infinity", '{"x":1e999}', /a number that is too large/u],
+    ["half a character", '{"x":"\\ud800"}', /not Unicode/u],
+    ["more than the bound", JSON.stringify({ x: "y".repeat(64 * 1024) }), /at most 65536 bytes/u],
+  ])("not %s", (_, text, message) => {
+    expect(() => checkJson("metadata", JSON.parse(text) as JsonValue)).toThrow(message);
+  });
 });

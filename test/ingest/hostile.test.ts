@@ -56,6 +56,10 @@ async function loggedIn(version: 4 | 5): Promise<Socket> {
   return socket;
 }
 
+function nested(levels: number): string {
+  return "[".repeat(levels) + "]".repeat(levels);
+}
+
 /** The witness is still served: what others did has not disturbed it. */
 async function doorStillOpen(): Promise<boolean> {
   await witness.publishAsync("v1/acme/d1/telemetry", '{"a":1}', { qos: 1 });
@@ -260,6 +264,19 @@ describe("the front door", () => {
     const last = Buffer.concat(chunks);
     // DISCONNECT with the reason "keep alive timeout".
     expect(last.includes(0x8d, last.indexOf(0xe0))).toBe(true);
+  });
+
+  test.each([
+    ["config/reported", `{"version":1,"status":"applied","config":{"a":${nested(10_000)}}}`],
+    ["health", `{"battery":1,"other":${nested(30_000)}}`],
+    ["telemetry", nested(100_000)],
+    ["telemetry", `{"a":${nested(100_000)}}`],
+  ])("a payload to %s that is deeper than any stack is refused, and ends nobody", async (topic, payload) => {
+    const client = await under.connect({ protocolVersion: 5, username: "acme/hostile" });
+    const refused = client.publishAsync(`v1/acme/hostile/${topic}`, payload, { qos: 1 });
+    await expect(refused).rejects.toMatchObject({ code: 0x99 });
+    expect(client.connected).toBe(true);
+    expect(await doorStillOpen()).toBe(true);
   });
 
   test("a second CONNECT, or a server's packet, is a protocol error", async () => {

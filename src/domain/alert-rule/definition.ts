@@ -1,5 +1,5 @@
 import { DomainError } from "../error.js";
-import { jsonBytes, MAX_JSON_BYTES } from "../json.js";
+import { checkJson } from "../json.js";
 import { isMetricName, METRIC_NAME_RULE } from "../metric.js";
 import type { Condition, DeviceFilter, RuleDefinition } from "./events.js";
 
@@ -19,9 +19,7 @@ export function checkDefinition(definition: RuleDefinition): void {
   checkFilter(filter);
   checkCondition(condition);
   checkSeconds("cooldownSeconds", cooldownSeconds);
-  if (jsonBytes(notificationChannels) > MAX_JSON_BYTES) {
-    throw new DomainError("INVALID_VALUE", `notificationChannels have at most ${MAX_JSON_BYTES} bytes of JSON`);
-  }
+  checkJson("notificationChannels", notificationChannels);
 }
 
 function checkFilter(filter: DeviceFilter): void {

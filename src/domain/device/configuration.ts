@@ -1,5 +1,5 @@
 import { DomainError } from "../error.js";
-import { jsonBytes, MAX_JSON_BYTES } from "../json.js";
+import { checkJson } from "../json.js";
 import type { ReportConfiguration, SetConfiguration } from "./commands.js";
 import type { DeviceEvent } from "./events.js";
 import type { RegisteredDevice } from "./state.js";
@@ -17,9 +17,7 @@ export function decideConfigurationSet(command: SetConfiguration, state: Registe
       { currentVersion: version, expectedVersion },
     );
   }
-  if (jsonBytes(config) > MAX_JSON_BYTES) {
-    throw new DomainError("INVALID_VALUE", `a configuration has at most ${MAX_JSON_BYTES} bytes of JSON`);
-  }
+  checkJson("a configuration", config);
   return [{ type: "ConfigurationChanged", data: { version: version + 1, config } }];
 }
 

@@ -1,5 +1,5 @@
 import { DomainError } from "../error.js";
-import { jsonBytes, MAX_JSON_BYTES, sameJson } from "../json.js";
+import { checkJson, sameJson } from "../json.js";
 import { checkLength } from "../text.js";
 import type { DeviceDetails, Location } from "./events.js";
 
@@ -11,9 +11,7 @@ export function checkDetails(details: DeviceDetails): void {
     checkLength(field, details[field as keyof typeof MAX_LENGTH], most);
   }
   if (details.location !== undefined) checkLocation(details.location);
-  if (details.metadata !== undefined && jsonBytes(details.metadata) > MAX_JSON_BYTES) {
-    throw new DomainError("INVALID_VALUE", `metadata has at most ${MAX_JSON_BYTES} bytes of JSON`);
-  }
+  if (details.metadata !== undefined) checkJson("metadata", details.metadata);
 }
 
 function checkLocation({ site, latitude, longitude }: Location): void {

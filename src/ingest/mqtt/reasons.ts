@@ -3,6 +3,7 @@ export const reasons = {
   success: 0x00,
   disconnectWithWill: 0x04,
   noSubscriptionExisted: 0x11,
+  unspecifiedError: 0x80,
   malformedPacket: 0x81,
   protocolError: 0x82,
   clientIdNotValid: 0x85,

@@ -1,5 +1,6 @@
 /** What devices say of themselves: checked here, acted upon by the workflows that read FLEETLOG_REPORTS. */
 import { z } from "zod";
+import { jsonProblem } from "../../domain/json.js";
 import type { JsonObject } from "../../domain/json.js";
 import { parseJson } from "./parse-json.js";
 import { refusal } from "./refusal.js";
@@ -49,6 +50,9 @@ export function readReport(kind: ReportKind, payload: Buffer): ReadReport {
   if (typeof parsed.value !== "object" || parsed.value === null || Array.isArray(parsed.value)) {
     return refused("MALFORMED_PAYLOAD", `a ${kind} report is a JSON object`);
   }
+  // Before anything walks it: what is deeper than the stack would end the process, and every connection with it.
+  const problem = jsonProblem(parsed.value);
+  if (problem !== undefined) return refused("INVALID_VALUE", `a ${kind} report ${problem}`);
   const checked = schemas[kind].safeParse(parsed.value);
   if (checked.success) return { ok: true, body: checked.data as JsonObject };
   const [issue] = checked.error.issues;
