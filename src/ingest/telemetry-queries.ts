@@ -111,7 +111,7 @@ export function createTelemetryQueries(influx: Influx): TelemetryQueries {
 
   return {
     async latest(tenant, device) {
-      const where = `"tenant_id" = ${text(tenant)} AND "device_id" = ${text(device)}`;
+      const where = `"tenant_id"::tag = ${text(tenant)} AND "device_id"::tag = ${text(device)}`;
       // Which fields the device has; the times of this answer are not theirs, hence the second question.
       const [fields] = await ask([`SELECT last(*) FROM ${name(MEASUREMENT)} WHERE ${where}`]);
       const [series] = fields?.series ?? [];
@@ -143,7 +143,7 @@ export function createTelemetryQueries(influx: Influx): TelemetryQueries {
           `a query takes at most ${MAX_METRICS} metrics, not ${metrics.length}`,
         );
       }
-      const where = `"tenant_id" = ${text(tenant)} AND "device_id" = ${text(device)} AND ${range(query)}`;
+      const where = `"tenant_id"::tag = ${text(tenant)} AND "device_id"::tag = ${text(device)} AND ${range(query)}`;
       const direction = query.keep === "oldest" ? "ASC" : "DESC";
       if (resolution !== undefined) {
         const step = positive("resolution", resolution);
@@ -172,7 +172,7 @@ export function createTelemetryQueries(influx: Influx): TelemetryQueries {
 
     async count(tenant, query) {
       const { metric } = query;
-      const where = `"tenant_id" = ${text(tenant)} AND ${range(query)}`;
+      const where = `"tenant_id"::tag = ${text(tenant)} AND ${range(query)}`;
       const what = metric === undefined ? ["*"] : KINDS.map((kind) => `${name(fieldOf(metric, kind))}::field`);
       const answers = await ask(what.map((field) => `SELECT count(${field}) FROM ${name(MEASUREMENT)} WHERE ${where}`));
       const cells = answers.flatMap((answer) => answer.series?.[0]?.values[0]?.slice(1) ?? []);

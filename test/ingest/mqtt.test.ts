@@ -185,6 +185,23 @@ describe.each([4, 5] as const)("MQTT version %s", (protocolVersion) => {
     expect((await waitFor(() => readings[0])).values).toEqual({ dying: true });
   });
 
+  test("a device that may no longer speak has no last will", async () => {
+    const will = {
+      topic: "v1/acme/d1/telemetry",
+      payload: Buffer.from('{"dying":true}'),
+      qos: 1,
+      retain: false,
+    } as const;
+    const end = ended(await under.connect({ protocolVersion, will }));
+    under.models.put("acme", "d2");
+    const other = await under.connect({ protocolVersion, username: "acme/d2" });
+    announce(nats.nc, under.models.put("acme", "d1", { status: "DECOMMISSIONED" }));
+    await end;
+    await other.publishAsync("v1/acme/d2/telemetry", '{"later":1}', { qos: 1 });
+    await waitFor(() => readings.length > 0);
+    expect(readings.map(({ deviceId }) => deviceId)).toEqual(["d2"]);
+  });
+
   test("a second connection with the same client id takes over from the first", async () => {
     const first = await under.connect({ protocolVersion, clientId: "one" });
     const end = ended(first);

@@ -89,6 +89,20 @@ describe("the writer", () => {
     expect(await queries.latest("number", "d1")).toEqual([{ metric: "level", value: 3, timestamp: start }]);
   });
 
+  test("a metric that bears a tag's name blinds nobody", async () => {
+    await store(reading("victim", "d1", start, { level: 3 }));
+    const values = { device_id: 1, device_type: 2, location: 3, tenant_id: 4, _measurement: 5 };
+    await store(reading("hostile", "d1", start, values, "hall 1"));
+    await written();
+    const queries = createTelemetryQueries(influx.influx);
+    expect(await queries.latest("victim", "d1")).toEqual([{ metric: "level", value: 3, timestamp: start }]);
+    expect(await queries.count("victim", everything)).toBe(1);
+    const latest = await queries.latest("hostile", "d1");
+    expect(Object.fromEntries(latest.map(({ metric, value }) => [metric, value]))).toEqual(values);
+    const [series] = await queries.series("hostile", "d1", { ...everything, metrics: ["tenant_id"] });
+    expect(series?.raw).toEqual([{ timestamp: start, value: 4 }]);
+  });
+
   test("the same reading is stored once, however often it comes; distinct ones of one millisecond all stay", async () => {
     const distinct = Array.from({ length: 50 }, (_, n) => reading("twice", "d1", start, { n }));
     await store(...distinct);

@@ -128,7 +128,17 @@ export class Connection {
     if (this.unacknowledged < RECEIVE_MAXIMUM / 2) this.#resumeFrom("acknowledgements");
   }
 
+  /** A defect of ours in a packet's handling costs the connection that it came on, and no other. */
   #process(): void {
+    try {
+      this.#takePackets();
+    } catch (error) {
+      this.#shared.logger.error({ device: this.access?.deviceId, err: error }, "a packet could not be handled");
+      this.close("protocol", reasons.unspecifiedError, "the packet could not be handled; the log says why");
+    }
+  }
+
+  #takePackets(): void {
     for (;;) {
       if (this.#state === "checking" || this.#state === "closed") return;
       if (this.#state === "open" && this.#mustHold()) return;
@@ -273,7 +283,8 @@ export class Connection {
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#shared.closed(this, reason);
-    this.#session?.end(reason !== "shutting-down");
+    // Who may no longer speak has no last word either.
+    this.#session?.end(reason !== "shutting-down" && reason !== "not-welcome");
     this.#socket.end();
     // Read on and forget: closing with unread bytes resets the connection, and the reason that was sent is lost.
     this.#socket.removeAllListeners("data");

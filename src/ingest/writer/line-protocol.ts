@@ -4,6 +4,9 @@
  * A field has one type per database, whoever writes it, so one tenant's text must not stand in the way of another's
  * number under the same name: a number's field bears the metric's name, a string's is `{metric}:s`, a boolean's
  * `{metric}:b`. No metric name holds a colon (domain/metric.ts), so these meet nothing else.
+ *
+ * A field must never bear a tag's name: InfluxDB takes `WHERE tenant_id = …` for the field from then on, and answers every
+ * tenant with nothing. A number under such a name, or one that InfluxDB 2 keeps for itself, goes to `{metric}:n`.
  */
 import type { MetricValue, Reading } from "../reading.js";
 
@@ -11,14 +14,18 @@ export const MEASUREMENT = "sensor_data";
 
 export type FieldKind = "number" | "string" | "boolean";
 const SUFFIX: Readonly<Record<FieldKind, string>> = { number: "", string: ":s", boolean: ":b" };
+const TAKEN: ReadonlySet<string> = new Set([
+  ...["tenant_id", "device_id", "device_type", "location"],
+  ...["_field", "_measurement", "_time", "_start", "_stop", "_value"],
+]);
 
 export function fieldOf(metric: string, kind: FieldKind): string {
-  return metric + SUFFIX[kind];
+  return kind === "number" && TAKEN.has(metric) ? `${metric}:n` : metric + SUFFIX[kind];
 }
 
 /** The metric of a field; the reverse of `fieldOf`. */
 export function metricOf(field: string): string {
-  return field.endsWith(":s") || field.endsWith(":b") ? field.slice(0, -2) : field;
+  return field.at(-2) === ":" ? field.slice(0, -2) : field;
 }
 
 /**
@@ -63,10 +70,10 @@ function fieldsOf(values: Readonly<Record<string, MetricValue>>): string {
   for (const name of sortedNames(values)) {
     const value = values[name];
     if (value === undefined) continue;
-    text += text === "" ? name : `,${name}`;
-    if (typeof value === "number") text += `=${value}`;
-    else if (typeof value === "boolean") text += `${SUFFIX.boolean}=${value}`;
-    else text += `${SUFFIX.string}=${quoteField(value)}`;
+    if (text !== "") text += ",";
+    if (typeof value === "number") text += `${fieldOf(name, "number")}=${value}`;
+    else if (typeof value === "boolean") text += `${fieldOf(name, "boolean")}=${value}`;
+    else text += `${fieldOf(name, "string")}=${quoteField(value)}`;
   }
   return text;
 }
