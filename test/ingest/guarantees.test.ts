@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connectAsync } from "mqtt";
-import { ACK_WAIT_MS, feedFrames, startRelay } from "../../src/ingest/index.js";
+import { feedFrames, startRelay } from "../../src/ingest/index.js";
 import type { RelayedReading } from "../../src/ingest/index.js";
 import { silentLogger } from "../../src/platform/logger.js";
 import { waitFor } from "../support/wait-for.js";
