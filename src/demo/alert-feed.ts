@@ -15,10 +15,12 @@ export interface SeenAlert {
   /** Device time, ISO 8601. */
   readonly since: string;
   readonly triggeredAt: string;
+  /** The platform's time of its judgement, ISO 8601. */
+  readonly raisedAt: string;
 }
 
 const subscription = `subscription {
-  alertChanged { alertId ruleId deviceId severity status message value since triggeredAt }
+  alertChanged { alertId ruleId deviceId severity status message value since triggeredAt raisedAt }
 }`;
 
 export interface AlertFeedOptions {

@@ -13,6 +13,7 @@ const alert = (hours: number): SeenAlert => ({
   value: 40,
   since: new Date((hours - 1) * hour).toISOString(),
   triggeredAt: new Date(hours * hour).toISOString(),
+  raisedAt: new Date(hours * hour).toISOString(),
 });
 const spans = [
   { from: 10 * hour, to: 20 * hour },
