@@ -82,6 +82,8 @@ async function startAll(options: SupervisorOptions, lifecycle: Lifecycle): Promi
     FLEETLOG_DATA_DIR: dataDir,
     FLEETLOG_TOKEN_SECRET: tokenSecret,
     FLEETLOG_NODE_ID: nodeIdOf(dataDir),
+    // graphql-js checks every value of every answer a second time unless it is told that this is no workshop.
+    NODE_ENV: options.environment["NODE_ENV"] ?? "production",
   };
 
   async function startProcess(
