@@ -14,10 +14,8 @@ export const MEASUREMENT = "sensor_data";
 
 export type FieldKind = "number" | "string" | "boolean";
 const SUFFIX: Readonly<Record<FieldKind, string>> = { number: "", string: ":s", boolean: ":b" };
-const TAKEN: ReadonlySet<string> = new Set([
-  ...["tenant_id", "device_id", "device_type", "location"],
-  ...["_field", "_measurement", "_time", "_start", "_stop", "_value"],
-]);
+const TAGS = ["tenant_id", "device_id", "device_type", "location"];
+const TAKEN: ReadonlySet<string> = new Set([...TAGS, "_field", "_measurement", "_time", "_start", "_stop", "_value"]);
 
 export function fieldOf(metric: string, kind: FieldKind): string {
   return kind === "number" && TAKEN.has(metric) ? `${metric}:n` : metric + SUFFIX[kind];
