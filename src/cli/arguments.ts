@@ -52,6 +52,12 @@ export function whole(text: string): number {
   return value;
 }
 
+export function count(text: string): number {
+  const value = whole(text);
+  if (value === 0) throw new InvalidArgumentError("It is a whole number from 1.");
+  return value;
+}
+
 /** For options that may be given several times, or once with commas. */
 export function list(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, ...text.split(",").map((entry) => entry.trim())];

@@ -1,13 +1,20 @@
 import { z } from "zod";
 import { UsageError } from "./problem.js";
 
+const PORT = "is a port from 1 to 65535: give the platform's address with --url";
+
 /** The variables that the command line reads beside its options; the first four are its own, the others the platform's. */
 const variables = z.object({
   FLEETLOG_URL: z.url({ protocol: /^https?$/, error: "is an address such as http://127.0.0.1:8080" }).optional(),
   FLEETLOG_TOKEN: z.string().optional(),
   FLEETLOG_TENANT: z.string().optional(),
   FLEETLOG_DATA_DIR: z.string().default("./data"),
-  FLEETLOG_HTTP_PORT: z.coerce.number({ error: "is a port" }).int().min(1).max(65_535).default(8080),
+  FLEETLOG_HTTP_PORT: z.coerce
+    .number({ error: PORT })
+    .int({ error: PORT })
+    .min(1, { error: PORT })
+    .max(65_535, { error: PORT })
+    .default(8080),
   FLEETLOG_TOKEN_SECRET: z.string().optional(),
 });
 

@@ -131,8 +131,18 @@ describe("rules and alerts", () => {
       filter: { deviceTypes: ["press", "oven"] },
     });
     expect(await done("rule", "list")).toMatch(/Too hot +yes +HIGH +temperature > 90 for 300 s, clears at 85/);
+    expect(await done("rule", "update", rule.ruleId, "--for", "10m", "--type", "press")).toMatch(
+      /v2: temperature > 90 for 600 s, clears at 85/,
+    );
+    expect(await asJson("rule", "update", rule.ruleId, "--at-least", "95", "--name", "Far too hot")).toMatchObject({
+      version: 3,
+      name: "Far too hot",
+      severity: "HIGH",
+      condition: { operator: "GTE", threshold: 95, clearThreshold: null, forSeconds: 600 },
+      filter: { deviceTypes: ["press"] },
+    });
     await done("rule", "disable", rule.ruleId);
-    expect(await done("rule", "list", "--enabled")).not.toMatch(/Too hot/);
+    expect(await done("rule", "list", "--enabled")).not.toMatch(/too hot/);
     await done("rule", "enable", rule.ruleId);
   });
 

@@ -35,6 +35,7 @@ describe("wrong usage ends with 2 and says what to do", () => {
     [["events", "--device", "d", "--follow", "--to", "1h"], /--follow has no end/],
     [["device", "list", "--url", "ftp://x"], /--url is an address such as/],
     [["type", "define", "press", "{}"], /a list of metrics/],
+    [["device", "list", "--limit", "0"], /a whole number from 1/],
   ])("%j", async (args, message) => {
     const { code, stdout, stderr } = await run(args, token);
     expect(stderr).toMatch(message);
@@ -52,6 +53,16 @@ describe("wrong usage ends with 2 and says what to do", () => {
     const { code, stderr } = await run(["device", "list"], { FLEETLOG_DATA_DIR: dataDir });
     expect(stderr).toMatch(/which tenant\? Give --tenant or FLEETLOG_TENANT/);
     expect(code).toBe(2);
+  });
+});
+
+describe("what is typed wins over what is set", () => {
+  it("for the address and for the tenant", async () => {
+    const environment = { FLEETLOG_URL: "http://127.0.0.1:9", FLEETLOG_TOKEN_SECRET: SECRET, FLEETLOG_TENANT: "acme" };
+    const { stderr } = await run(["device", "list", "--url", "http://127.0.0.1:7/"], environment);
+    expect(stderr).toMatch(/http:\/\/127\.0\.0\.1:7 cannot be reached/);
+    const { stdout } = await run(["token", "issue", "--tenant", "other"], environment);
+    expect((await verifyToken(SECRET, stdout.trim())).actor.tenantId).toBe("other");
   });
 });
 

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { FleetlogError } from "../../platform/errors.js";
-import { pastTime, upperCaseList, whole } from "../arguments.js";
+import { count, pastTime, upperCaseList } from "../arguments.js";
 import type { Begin } from "../cli.js";
 import { take } from "../pages.js";
 import { noteUnshown } from "../shown.js";
@@ -34,7 +34,7 @@ export function addAlertCommands(program: Command, begin: Begin): void {
     .option("--rule <id>", "of this rule")
     .option("--from <time>", "triggered at this time or later", pastTime)
     .option("--to <time>", "triggered before this time", pastTime)
-    .option("--limit <n>", "so many at most", whole, 100)
+    .option("--limit <n>", "so many at most", count, 100)
     .option("--quiet", "their ids alone, a line each")
     .action(async (options: ListOptions, command: Command) => {
       const { out, connect } = begin(command);

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { FleetlogError } from "../../platform/errors.js";
-import { jsonOrFile, whole } from "../arguments.js";
+import { count, jsonOrFile } from "../arguments.js";
 import type { Begin } from "../cli.js";
 import { take } from "../pages.js";
 import { UsageError } from "../problem.js";
@@ -119,7 +119,7 @@ export function addDeviceTypeCommands(program: Command, begin: Begin): void {
     });
   type
     .command("list")
-    .option("--limit <n>", "so many at most", whole, 100)
+    .option("--limit <n>", "so many at most", count, 100)
     .action(async (options: { readonly limit: number }, command: Command) => {
       const { out, connect } = begin(command);
       const { nodes } = await take<DeviceType>(connect("tenant"), LIST, {}, "deviceTypes", options.limit);

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { finite, jsonObject, pastTime, upperCaseList, whole } from "../arguments.js";
+import { count, finite, jsonObject, pastTime, upperCaseList } from "../arguments.js";
 import type { Begin } from "../cli.js";
 import { take } from "../pages.js";
 import { FleetlogError } from "../../platform/errors.js";
@@ -97,7 +97,7 @@ export function addDeviceCommands(program: Command, begin: Begin): void {
     .option("--offline", "not connected")
     .option("--site <site>", "at this site")
     .option("--prefix <text>", "whose id begins so")
-    .option("--limit <n>", "so many at most", whole, 100)
+    .option("--limit <n>", "so many at most", count, 100)
     .action(async (options: ListOptions, command: Command) => {
       const { out, connect } = begin(command);
       const { type, status, online, offline, site, prefix, limit } = options;

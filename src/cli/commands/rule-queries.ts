@@ -56,6 +56,19 @@ export const CREATE_RULE = `${
   `
 }${FIELDS}`;
 
+export const UPDATE_RULE = `${
+  /* GraphQL */ `
+    mutation ($input: UpdateAlertRuleInput!) {
+      updateAlertRule(input: $input) {
+        shown
+        alertRule {
+          ...RuleFields
+        }
+      }
+    }
+  `
+}${FIELDS}`;
+
 export const ENABLE_RULE = `${
   /* GraphQL */ `
     mutation ($input: AlertRuleInput!) {
@@ -77,6 +90,16 @@ export const DISABLE_RULE = `${
         alertRule {
           ...RuleFields
         }
+      }
+    }
+  `
+}${FIELDS}`;
+
+export const RULE = `${
+  /* GraphQL */ `
+    query ($ruleId: ID!) {
+      alertRule(id: $ruleId) {
+        ...RuleFields
       }
     }
   `

@@ -1,29 +1,13 @@
 import type { Command } from "commander";
-import { Option } from "commander";
 import { FleetlogError } from "../../platform/errors.js";
-import { finite, list, seconds, whole } from "../arguments.js";
+import { count } from "../arguments.js";
 import type { Begin } from "../cli.js";
 import { take } from "../pages.js";
-import { UsageError } from "../problem.js";
 import { noteUnshown } from "../shown.js";
-import { CREATE_RULE, DISABLE_RULE, ENABLE_RULE, RULES, conditionText } from "./rule-queries.js";
+import type { RuleOptions } from "./rule-input.js";
+import { changedRule, judging, newRule } from "./rule-input.js";
+import { CREATE_RULE, DISABLE_RULE, ENABLE_RULE, RULE, RULES, UPDATE_RULE, conditionText } from "./rule-queries.js";
 import type { Rule } from "./rule-queries.js";
-
-interface CreateOptions {
-  readonly metric: string;
-  readonly above?: number;
-  readonly atLeast?: number;
-  readonly below?: number;
-  readonly atMost?: number;
-  readonly clear?: number;
-  readonly for: number;
-  readonly severity: string;
-  readonly cooldown: number;
-  readonly description?: string;
-  readonly device?: readonly string[];
-  readonly type?: readonly string[];
-  readonly site?: readonly string[];
-}
 
 interface RulePayload {
   readonly shown: boolean;
@@ -32,25 +16,11 @@ interface RulePayload {
 
 export function addRuleCommands(program: Command, begin: Begin): void {
   const rule = program.command("rule").description("when alerts are raised");
-  rule
-    .command("create <name>")
-    .description("a rule on a metric; it is in force within 2 s")
-    .requiredOption("--metric <metric>", "what it watches")
-    .option("--above <n>", "raise above this", finite)
-    .option("--at-least <n>", "raise at this or above", finite)
-    .option("--below <n>", "raise below this", finite)
-    .option("--at-most <n>", "raise at this or below", finite)
-    .option("--clear <n>", "resolve only when it is back beyond this (default: the threshold)", finite)
-    .addOption(duration("--for <duration>", "it must hold so long, in device time"))
-    .option("--severity <severity>", "LOW, MEDIUM, HIGH or CRITICAL", (text) => text.toUpperCase(), "MEDIUM")
-    .addOption(duration("--cooldown <duration>", "no new alert on the device for so long after one was raised"))
+  judging(rule.command("create <name>").description("a rule on a metric; it is in force within 2 s"))
     .option("--description <text>")
-    .option("--device <ids>", "these devices only", list)
-    .option("--type <types>", "devices of these types only", list)
-    .option("--site <sites>", "devices at these sites only", list)
-    .action(async (name: string, options: CreateOptions, command: Command) => {
+    .action(async (name: string, options: RuleOptions, command: Command) => {
       const { out, connect } = begin(command);
-      const input = inputOf(name, options);
+      const input = newRule(name, options);
       const { createAlertRule } = await connect("tenant").request<{ readonly createAlertRule: RulePayload }>(
         CREATE_RULE,
         { input },
@@ -61,11 +31,31 @@ export function addRuleCommands(program: Command, begin: Begin): void {
         out.line(created === null ? "the rule is stored" : `rule ${created.ruleId}: ${conditionText(created)}`),
       );
     });
+  judging(rule.command("update <id>").description("change a rule; what is left out stays as it is"))
+    .option("--name <name>")
+    .option("--description <text>")
+    .action(async (ruleId: string, options: RuleOptions & { readonly name?: string }, command: Command) => {
+      const { out, connect } = begin(command);
+      const client = connect("tenant");
+      const { alertRule } = await client.request<{ readonly alertRule: Rule | null }>(RULE, { ruleId });
+      if (alertRule === null) throw new FleetlogError("NOT_FOUND", `there is no rule ${ruleId} in this tenant`);
+      const input = { ruleId, name: options.name, ...changedRule(alertRule, options) };
+      const { updateAlertRule } = await client.request<{ readonly updateAlertRule: RulePayload }>(UPDATE_RULE, {
+        input,
+      });
+      noteUnshown(out, updateAlertRule);
+      const updated = updateAlertRule.alertRule;
+      out.show(updated, () =>
+        out.line(
+          updated === null ? "the rule is stored" : `rule ${ruleId} v${updated.version}: ${conditionText(updated)}`,
+        ),
+      );
+    });
   rule
     .command("list")
     .option("--enabled", "those in force only")
     .option("--metric <metric>", "on this metric")
-    .option("--limit <n>", "so many at most", whole, 100)
+    .option("--limit <n>", "so many at most", count, 100)
     .action(
       async (
         options: { readonly enabled?: true; readonly metric?: string; readonly limit: number },
@@ -106,35 +96,4 @@ export function addRuleCommands(program: Command, begin: Begin): void {
         out.show(payload.alertRule, () => out.line(`rule ${ruleId} is ${verb}d`));
       });
   }
-}
-
-function duration(flags: string, description: string): Option {
-  return new Option(flags, description).argParser(seconds).default(0, "0s");
-}
-
-function inputOf(name: string, options: CreateOptions): object {
-  const thresholds = [
-    { operator: "GT", threshold: options.above },
-    { operator: "GTE", threshold: options.atLeast },
-    { operator: "LT", threshold: options.below },
-    { operator: "LTE", threshold: options.atMost },
-  ].filter(({ threshold }) => threshold !== undefined);
-  const [threshold, ...others] = thresholds;
-  if (threshold === undefined || others.length > 0) {
-    throw new UsageError("give one of --above, --at-least, --below and --at-most");
-  }
-  const filter = { deviceIds: options.device, deviceTypes: options.type, sites: options.site };
-  return {
-    name,
-    description: options.description,
-    severity: options.severity,
-    cooldownSeconds: options.cooldown,
-    filter,
-    condition: {
-      ...threshold,
-      metric: options.metric,
-      clearThreshold: options.clear,
-      forSeconds: options.for,
-    },
-  };
 }

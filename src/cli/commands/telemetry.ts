@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { list, pastTime, seconds, whole } from "../arguments.js";
+import { count, list, pastTime, seconds } from "../arguments.js";
 import type { Begin } from "../cli.js";
 import type { Output } from "../output.js";
 
@@ -67,7 +67,7 @@ export function addTelemetryCommand(program: Command, begin: Begin): void {
     .option("--from <time>", "at this time or later: 6h, or a time", pastTime)
     .option("--to <time>", "before this time", pastTime)
     .option("--resolution <duration>", "mean, min, max and count of each span so long", seconds)
-    .option("--limit <n>", "points a metric at most, the newest of them", whole, 1_000)
+    .option("--limit <n>", "points a metric at most, the newest of them", count, 1_000)
     .action(async (device: string, options: TelemetryOptions, command: Command) => {
       const { out, connect } = begin(command);
       const client = connect("tenant");
