@@ -11,7 +11,7 @@ import { followAlerts } from "./alert-feed.js";
 import { AlertLog } from "./alert-log.js";
 import { connectFleet } from "./connect-fleet.js";
 import { createRules, createTenant, enrolFleet } from "./enrol.js";
-import { fleetOf, MACHINE } from "./fleet.js";
+import { fleetOf, guest, MACHINE } from "./fleet.js";
 import { createGraphqlClient, GraphqlRefusal } from "./graphql-client.js";
 import { Latencies } from "./latencies.js";
 import { operate } from "./operator.js";
@@ -77,9 +77,16 @@ async function run(options: DemoOptions, lifecycle: Lifecycle): Promise<Summary>
   const token = await tokenFor(tenant);
   const client = createGraphqlClient({ httpUrl, token });
   lifecycle.add("GraphQL client", { stop: async () => client.close() });
-  const keys = await enrolFleet(client, members);
-  const ruleNames = await createRules(client, members);
-  for (const line of welcome({ platform, tenant, token, device: MACHINE, key: keys.get(MACHINE) ?? "" })) {
+  const keys = await enrolFleet(client, [...members, guest]);
+  const ruleNames = await createRules(client, [...members, guest]);
+  for (const line of welcome({
+    platform,
+    tenant,
+    token,
+    machine: MACHINE,
+    guest: guest.deviceId,
+    key: keys.get(guest.deviceId) ?? "",
+  })) {
     screen.line(line);
   }
 
@@ -153,6 +160,7 @@ async function run(options: DemoOptions, lifecycle: Lifecycle): Promise<Summary>
     alertLatencies,
     anomalies: machine?.timeline.anomalies ?? [],
     machineAlerts: log.of(MACHINE),
+    machineUntil: machine?.device.lastTime ?? 0,
     playedWhole,
   });
 }

@@ -8,6 +8,9 @@ import type { GraphqlClient } from "./graphql-client.js";
 /** The API key by device. */
 export type Keys = ReadonlyMap<string, string>;
 
+/** What the registry is told of a device. */
+type Enrolled = Omit<Member, "begin">;
+
 /** Commands that are under way at once. */
 const CONCURRENT = 16;
 
@@ -29,7 +32,7 @@ export async function createTenant(asPlatform: GraphqlClient, wanted: string): P
 }
 
 /** Types first, then devices with their keys; a device that is in it is active and may speak. */
-export async function enrolFleet(client: GraphqlClient, members: readonly Member[]): Promise<Keys> {
+export async function enrolFleet(client: GraphqlClient, members: readonly Enrolled[]): Promise<Keys> {
   for (const { deviceType, metrics } of deviceKinds) {
     await client.ask(`mutation ($input: DefineDeviceTypeInput!) { defineDeviceType(input: $input) { shown } }`, {
       input: { deviceType, metrics },
@@ -43,7 +46,7 @@ export async function enrolFleet(client: GraphqlClient, members: readonly Member
   return keys;
 }
 
-async function enrol(client: GraphqlClient, member: Member): Promise<string> {
+async function enrol(client: GraphqlClient, member: Enrolled): Promise<string> {
   const { deviceId, deviceType, name, site } = member;
   const manufacturer = deviceKinds.find((kind) => kind.deviceType === deviceType)?.manufacturer;
   await client.ask(`mutation ($input: RegisterDeviceInput!) { registerDevice(input: $input) { shown } }`, {
@@ -69,7 +72,7 @@ export async function issueKey(client: GraphqlClient, deviceId: string): Promise
 /** The rules that have a device to watch; the name by rule id. */
 export async function createRules(
   client: GraphqlClient,
-  members: readonly Member[],
+  members: readonly Enrolled[],
 ): Promise<ReadonlyMap<string, string>> {
   const names = new Map<string, string>();
   const types = new Set(members.map(({ deviceType }) => deviceType));

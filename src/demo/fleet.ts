@@ -34,6 +34,7 @@ const fahrenheit = [{ name: "temperature", unit: "°F" }] as const;
 export const deviceKinds: readonly DeviceKind[] = [
   { deviceType: "machine-thermometer", manufacturer: "Numenta", metrics: fahrenheit },
   { deviceType: "office-thermometer", manufacturer: "Numenta", metrics: fahrenheit },
+  { deviceType: "hand-thermometer", manufacturer: "You", metrics: [{ name: "temperature", unit: "°C" }] },
   { deviceType: "server", manufacturer: "Amazon", metrics: [{ name: "cpu", unit: "%" }] },
   { deviceType: "load-balancer", manufacturer: "Amazon", metrics: [{ name: "requests", unit: "1" }] },
   { deviceType: "server-group", manufacturer: "Amazon", metrics: [{ name: "instances", unit: "1" }] },
@@ -50,6 +51,19 @@ export const deviceKinds: readonly DeviceKind[] = [
 
 /** The one that truly failed: its recording is played from beginning to end, and by it alone. */
 export const MACHINE = "machine-1";
+
+/**
+ * For the person who watches: it plays nothing. A reading of theirs on a device that replays the past would be newer than
+ * all that is still to come, and its rules would hold the rest for late.
+ */
+export const guest: Omit<Member, "begin"> = {
+  deviceId: "yours",
+  name: "Yours, to try things with",
+  deviceType: "hand-thermometer",
+  site: "here",
+  metric: "temperature",
+  file: "none",
+};
 
 interface Share {
   readonly prefix: string;
@@ -233,5 +247,15 @@ export const rules: readonly Rule[] = [
     clearThreshold: 900,
     forSeconds: HOUR,
     severity: "LOW",
+  },
+  {
+    name: "your thermometer boils",
+    deviceTypes: [guest.deviceType],
+    metric: "temperature",
+    operator: "GT",
+    threshold: 100,
+    clearThreshold: 90,
+    forSeconds: 0,
+    severity: "MEDIUM",
   },
 ];

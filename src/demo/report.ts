@@ -8,13 +8,14 @@ export interface Welcome {
   readonly platform: Platform;
   readonly tenant: string;
   readonly token: string;
-  /** One to try things with, and its key. */
-  readonly device: string;
+  /** One to look at, and one to try things with, with its key. */
+  readonly machine: string;
+  readonly guest: string;
   readonly key: string;
 }
 
 /** Addresses, a token, a key, and lines that one can paste. */
-export function welcome({ platform, tenant, token, device, key }: Welcome): readonly string[] {
+export function welcome({ platform, tenant, token, machine, guest, key }: Welcome): readonly string[] {
   const { httpUrl, mqttUrl, natsUrl } = platform;
   const { hostname, port } = new URL(mqttUrl ?? "mqtt://127.0.0.1");
   return [
@@ -26,10 +27,10 @@ export function welcome({ platform, tenant, token, device, key }: Welcome): read
     `  NATS       ${natsUrl}   e.g. nats sub 'fleetlog.${tenant}.>'`,
     `  tenant     ${tenant}`,
     `  token      ${token}`,
-    `  device     ${device}, key ${key}`,
+    `  device     ${guest}, key ${key}`,
     "Try it:",
-    `  curl -s ${httpUrl}/graphql -H 'authorization: Bearer ${token}' -H 'content-type: application/json' -d '{"query":"{ latestTelemetry(deviceId: \\"${device}\\") { metric value timestamp } }"}'`,
-    `  mosquitto_pub -h ${hostname} -p ${port} -q 1 -u ${tenant}/${device} -P ${key} -t v1/${tenant}/${device}/telemetry -m '{"temperature": 71.5}'`,
+    `  curl -s ${httpUrl}/graphql -H 'authorization: Bearer ${token}' -H 'content-type: application/json' -d '{"query":"{ latestTelemetry(deviceId: \\"${machine}\\") { metric value timestamp } }"}'`,
+    `  mosquitto_pub -h ${hostname} -p ${port} -q 1 -u ${tenant}/${guest} -P ${key} -t v1/${tenant}/${guest}/telemetry -m '{"temperature": 120}'   # an alert; 20 resolves it`,
     "",
   ];
 }

@@ -23,6 +23,8 @@ export interface Measured {
   /** Of the machine, in device time; the last one is the failure. */
   readonly anomalies: readonly Span[];
   readonly machineAlerts: readonly SeenAlert[];
+  /** Device time of the machine's newest reading, ms since the epoch. */
+  readonly machineUntil: number;
   /** False when it was ended before all was sent. */
   readonly playedWhole: boolean;
 }
@@ -81,15 +83,18 @@ export function summarize(measured: Measured): Summary {
       `  alert latency   p50 ${ms(alerts.p50_ms)}, p99 ${ms(alerts.p99_ms)}, from the device's publish to the GraphQL subscriber`,
       `  history         ${count(events)} events`,
       `What is known of the machine, and what its alerts said`,
-      ...findings.map((finding, index) => `  ${findingLine(finding, index === findings.length - 1)}`),
+      ...findings.map(
+        (finding, index) => `  ${findingLine(finding, index === findings.length - 1, measured.machineUntil)}`,
+      ),
       `  ${json.false_alarms} of ${measured.machineAlerts.length} alerts of the machine lie outside every recorded anomaly`,
       `The real failure found: ${found ? `yes, ${hours(failure.hoursAhead ?? 0)}` : playedWhole ? "no" : "not yet: it was ended before the recording was over"}`,
     ],
   };
 }
 
-function findingLine({ span, alert, hoursIn }: Finding, isFailure: boolean): string {
+function findingLine({ span, alert, hoursIn }: Finding, isFailure: boolean, until: number): string {
   const what = `${isFailure ? "failure" : "anomaly"} from ${minute(span.from)} to ${minute(span.to)}`;
+  if (span.from > until) return `${what}: not replayed`;
   if (alert === undefined || hoursIn === undefined) return `${what}: no alert`;
   return `${what}: ${alert.severity} alert ${hoursIn.toFixed(1)} h in, at ${minute(alert.triggeredAt)}`;
 }
