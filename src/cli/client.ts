@@ -17,13 +17,13 @@ export interface Client {
   /** Throws FleetlogError with the code that the platform gave, or UNAVAILABLE when it cannot be reached. */
   request<T>(query: string, variables?: Readonly<Record<string, unknown>>): Promise<T>;
   /**
-   * Calls `onNext` for each event until `signal` ends it; lost connections are made again. `onConnected` runs at each
-   * connection, the first included: what was missed between two is the caller's to make good. Rejects as `request` does.
+   * Calls `next` for each event until `signal` ends it; lost connections are made again. `connected` runs at each
+   * connection, the first included, and `lost` when one breaks: what was missed between two is the caller's to make good. Rejects as `request` does.
    */
   subscribe(
     query: string,
     variables: Readonly<Record<string, unknown>>,
-    on: { readonly next: (data: unknown) => void; readonly connected?: () => void },
+    on: { readonly next: (data: unknown) => void; readonly connected?: () => void; readonly lost?: () => void },
     signal: AbortSignal,
   ): Promise<void>;
 }
@@ -99,7 +99,7 @@ async function follow(
   url: string,
   token: () => Promise<string>,
   payload: { readonly query: string; readonly variables: Readonly<Record<string, unknown>> },
-  on: { readonly next: (data: unknown) => void; readonly connected?: () => void },
+  on: { readonly next: (data: unknown) => void; readonly connected?: () => void; readonly lost?: () => void },
   signal: AbortSignal,
 ): Promise<void> {
   /** Whether the platform was there: only then is it worth waiting for. */
@@ -124,6 +124,9 @@ async function follow(
         backoff.reset();
         wasConnected = true;
         on.connected?.();
+      },
+      closed: () => {
+        if (wasConnected && !signal.aborted) on.lost?.();
       },
     },
   });

@@ -118,7 +118,7 @@ describe("watch alerts", () => {
     const first = await raiseAlert(api, tenant, { severity: "CRITICAL" });
     await waitFor(() => watching.stdout().includes(first));
     proxy.cut();
-    await waitFor(() => watching.stderr().includes("connected again"));
+    await waitFor(() => /connection is lost.*connected again/su.test(watching.stderr()));
     await subscribed(api, 1);
     const second = await raiseAlert(api, tenant, { severity: "CRITICAL" });
     await waitFor(() => watching.stdout().includes(second));

@@ -123,6 +123,8 @@ async function follow(
     wake?.();
   };
 
+  const lost = (): void => out.note("the connection is lost; trying again");
+
   async function printing(): Promise<void> {
     while (!until.aborted) {
       due = false;
@@ -144,7 +146,7 @@ async function follow(
   async function listening(): Promise<void> {
     while (!until.aborted) {
       try {
-        await client.subscribe(CHANGED, { device }, { next: look, connected: look }, until);
+        await client.subscribe(CHANGED, { device }, { next: look, connected: look, lost }, until);
       } catch (error) {
         // Too many changes waited for us: they are in the history, which `printing` reads.
         if (!isFleetlogError(error) || error.code !== "LIMIT_EXCEEDED") throw error;

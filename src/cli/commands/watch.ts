@@ -51,7 +51,7 @@ export function addWatchCommands(program: Command, begin: Begin): void {
           ),
         );
       };
-      return connect("tenant").subscribe(ALERT_CHANGED, variables, { next, connected: greet(work, "alerts") }, signal);
+      return connect("tenant").subscribe(ALERT_CHANGED, variables, { next, ...told(work, "alerts") }, signal);
     });
   watch
     .command("telemetry <device>")
@@ -65,18 +65,25 @@ export function addWatchCommands(program: Command, begin: Begin): void {
         const { telemetryReceived: reading } = data as { readonly telemetryReceived: Reading };
         out.show(reading, () => out.line(cell(`${reading.timestamp}  ${JSON.stringify(reading.values)}`)));
       };
-      const connected = greet(work, `readings of ${deviceId}`);
-      return connect("tenant").subscribe(TELEMETRY_RECEIVED, variables, { next, connected }, signal);
+      return connect("tenant").subscribe(
+        TELEMETRY_RECEIVED,
+        variables,
+        { next, ...told(work, `readings of ${deviceId}`) },
+        signal,
+      );
     });
 }
 
-/** After a lost connection it is said that something may be missing: subscriptions tell of what happens, not of what happened. */
-function greet({ out }: Work, what: string): () => void {
+/** What is said of the connection: subscriptions tell of what happens, not of what happened while there was none. */
+function told({ out }: Work, what: string): { readonly connected: () => void; readonly lost: () => void } {
   let before = false;
-  return () => {
-    out.note(
-      before ? "connected again; what happened meanwhile is not shown here" : `watching ${what}; Ctrl-C ends it`,
-    );
-    before = true;
+  return {
+    connected: () => {
+      out.note(
+        before ? "connected again; what happened meanwhile is not shown here" : `watching ${what}; Ctrl-C ends it`,
+      );
+      before = true;
+    },
+    lost: () => out.note("the connection is lost; trying again"),
   };
 }
