@@ -10,7 +10,7 @@ import { Gauge } from "./platform/metrics.js";
 import type { Registry as Metrics } from "./platform/metrics.js";
 import { startProcessor } from "./processing/index.js";
 import { createRebuilds, requestRebuild, startProjector } from "./projections/index.js";
-import { startHttpServer, verifyToken } from "./rest/index.js";
+import { startHttpServer, createTokenVerifier } from "./rest/index.js";
 
 export interface StartedRoles extends HasHealth {
   /** Where the doors of this process listen. */
@@ -97,7 +97,16 @@ async function startGateway(
   const { config, logger } = container.get(tokens.process);
   const registry = container.get(tokens.devices);
   const ingest = container.get(tokens.ingest);
-  keep("NATS door", startNatsDoor({ nc: container.get(tokens.nats), ingest, registry, logger }));
+  keep(
+    "NATS door",
+    startNatsDoor({
+      nc: container.get(tokens.nats),
+      ingest,
+      registry,
+      logger,
+      maxPayloadBytes: config.FLEETLOG_MAX_PAYLOAD_BYTES,
+    }),
+  );
   const gateway = await startMqttGateway(
     { ingest, registry, logger },
     {
@@ -159,7 +168,7 @@ function graphqlRoutes(container: Container): Routes {
     telemetry: container.get(tokens.telemetry),
     lastSeen: (tenantId, deviceIds) => activity.lastSeen(tenantId, deviceIds),
     rebuildProjection: (name) => requestRebuild(nats, name),
-    authenticate: (token) => verifyToken(secret, token),
+    authenticate: createTokenVerifier(secret),
     logger,
     metrics,
   });

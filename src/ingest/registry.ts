@@ -10,7 +10,7 @@ import type { HasHealth, PartHealth, Running } from "../platform/lifecycle.js";
 import type { Logger } from "../platform/logger.js";
 import { subjects } from "../platform/subjects.js";
 import type { DeviceDocument, DeviceTypeDocument } from "../projections/index.js";
-import { BoundedMap } from "./bounded-map.js";
+import { BoundedMap } from "../platform/bounded-map.js";
 import { accessOf } from "./device-access.js";
 import type { DeviceAccess, TypeAccess } from "./device-access.js";
 

@@ -2,7 +2,7 @@
 import type { NatsConnection } from "nats";
 import type { Running } from "../platform/lifecycle.js";
 import { subjects } from "../platform/subjects.js";
-import { BoundedMap } from "./bounded-map.js";
+import { BoundedMap } from "../platform/bounded-map.js";
 
 /** `[tenant, device, lastHeardMs]` */
 export type SeenDevice = readonly [tenant: string, device: string, lastHeardMs: number];

@@ -2,6 +2,7 @@ import { SignJWT, errors, jwtVerify } from "jose";
 import { PLATFORM, userRoles } from "../commands/index.js";
 import type { Actor, UserRole } from "../commands/index.js";
 import { tenantId } from "../domain/ids.js";
+import { BoundedMap } from "../platform/bounded-map.js";
 import { FleetlogError } from "../platform/errors.js";
 
 /** Who a token speaks for. `tenant` is a tenant's id, or "*" for the people who run the platform. */
@@ -65,6 +66,21 @@ export async function verifyToken(secret: string, token: string): Promise<Sessio
       { cause: error },
     );
   }
+}
+
+/** Verified tokens kept; the least recently used is verified anew when it comes again. */
+const REMEMBERED_TOKENS = 10_000;
+
+/** `verifyToken` for every request: a token that was good is good until it ends, and its signature is checked once. */
+export function createTokenVerifier(secret: string): (token: string) => Promise<Session> {
+  const verified = new BoundedMap<string, Session>(REMEMBERED_TOKENS);
+  return async (token) => {
+    const known = verified.get(token);
+    if (known !== undefined && known.expiresAt > Date.now()) return known;
+    const session = await verifyToken(secret, token);
+    verified.set(token, session);
+    return session;
+  };
 }
 
 /** The token of an `Authorization: Bearer …` header; undefined where there is none, or it is of another scheme. */

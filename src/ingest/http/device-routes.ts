@@ -73,8 +73,10 @@ export function registerDeviceRoutes(app: FastifyInstance, deps: DeviceRoutesDep
   async function authenticate(request: FastifyRequest): Promise<DeviceAccess> {
     const { tenant, device } = request.params as DeviceParams;
     const [, key] = /^Bearer +(\S+)$/iu.exec(request.headers.authorization ?? "") ?? [];
-    if (key === undefined)
+    if (key === undefined) {
+      ingest.counters.loginRefused("http", "no-key");
       throw new FleetlogError("UNAUTHENTICATED", 'the header "Authorization: Bearer KEY" is missing');
+    }
     let found: DeviceAccess | undefined;
     try {
       found = await registry.find(tenant, device);

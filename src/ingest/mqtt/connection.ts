@@ -6,6 +6,7 @@ import { newId } from "../../platform/ids.js";
 import type { Logger } from "../../platform/logger.js";
 import type { DeviceAccess } from "../device-access.js";
 import type { Ingest } from "../ingest.js";
+import { refusal } from "../pipeline/refusal.js";
 import type { Registry } from "../registry.js";
 import type { EndReason } from "./end-reason.js";
 import { PacketFramer } from "./framing.js";
@@ -16,6 +17,12 @@ import { decodeConnect, decodePacket } from "./packets.js";
 import { reasons, returnCodes } from "./reasons.js";
 import { Session } from "./session.js";
 
+export interface RefusedLogin {
+  readonly user: string | undefined;
+  readonly address: string | undefined;
+  readonly reason: string;
+}
+
 /** What the connections of one gateway share. */
 export interface Shared {
   readonly ingest: Ingest;
@@ -25,6 +32,8 @@ export interface Shared {
   readonly maxPacketBytes: number;
   /** Called once after log-in, before CONNACK leaves. */
   readonly opened: (connection: Connection) => void;
+  /** A line for the log; a flood of them becomes one. */
+  readonly loginRefused: (who: RefusedLogin) => void;
   /** Called once for every connection. */
   readonly closed: (connection: Connection, reason: EndReason) => void;
   /** Has `flushAcks` called before long, once for many acknowledgements. */
@@ -36,6 +45,7 @@ const MAX_CONNECT_BYTES = 16 * 1024;
 /** PUBLISHes of one connection that wait for their acknowledgement; then reading pauses. Announced to MQTT 5 clients. */
 const RECEIVE_MAXIMUM = 1_024;
 const LINGER_MS = 2_000;
+const NOTHING = Buffer.alloc(0);
 
 export class Connection {
   /** Names this connection in the reports on presence. */
@@ -148,7 +158,7 @@ export class Connection {
         this.close("protocol", reasons.malformedPacket, "the remaining length has more than four bytes");
       } else if (packet === "too-large") {
         const message = `the packet is larger than ${this.#framer.maxBytes} bytes, the most that is taken`;
-        if (this.#state === "open") this.#shared.ingest.counters.rejected("mqtt", "PAYLOAD_TOO_LARGE");
+        this.#keepTooLarge(message);
         this.close("too-large", reasons.packetTooLarge, message);
       } else if (this.#session === undefined) {
         this.#connect(packet);
@@ -158,6 +168,14 @@ export class Connection {
         else this.close("protocol", reasons.malformedPacket, decoded.reason);
       }
     }
+  }
+
+  /** What it said is not read, and gone; that it was refused is kept for whoever looks for it. */
+  #keepTooLarge(message: string): void {
+    const { access } = this;
+    if (this.#state !== "open" || access === undefined) return;
+    const source = { door: "mqtt", topic: "" } as const;
+    this.#shared.ingest.refuse(access, refusal("PAYLOAD_TOO_LARGE", message), NOTHING, source, () => {});
   }
 
   #mustHold(): boolean {
@@ -249,10 +267,11 @@ export class Connection {
 
   #refuseLogin({ connack, label }: Refused, packet: IConnectPacket): void {
     this.#shared.ingest.counters.loginRefused("mqtt", label);
-    this.#shared.logger.info(
-      { user: packet.username?.slice(0, 130), address: this.#socket.remoteAddress, reason: label },
-      "refused an MQTT log-in",
-    );
+    this.#shared.loginRefused({
+      user: packet.username?.slice(0, 130),
+      address: this.#socket.remoteAddress,
+      reason: label,
+    });
     this.#outgoing.send(connack);
     this.#ended("login-refused");
   }

@@ -43,6 +43,8 @@ export interface MqttGateway extends Running, HasHealth {
 /** Topic, packet identifier and properties around a payload. */
 const PACKET_OVERHEAD_BYTES = 1_024;
 const SWEEP_MS = 1_000;
+/** Lines between two sweeps: strangers may not fill the log. */
+const MAX_REFUSALS_LOGGED = 10;
 /** Every so many sweeps, each connected device's entry in the registry is looked at again. */
 const RECHECK_SWEEPS = 10;
 
@@ -55,6 +57,8 @@ export async function startMqttGateway(deps: MqttGatewayDeps, options: MqttGatew
   let dirty: Connection[] = [];
   let sweeps = 0;
   let turnedAway = 0;
+  /** Since the last sweep. */
+  let loginsRefused = 0;
   let stopping: Promise<void> | undefined;
 
   const shared: Shared = {
@@ -63,6 +67,10 @@ export async function startMqttGateway(deps: MqttGatewayDeps, options: MqttGatew
     logger,
     maxPacketBytes: maxPayloadBytes + PACKET_OVERHEAD_BYTES,
     opened,
+    loginRefused(who) {
+      loginsRefused += 1;
+      if (loginsRefused <= MAX_REFUSALS_LOGGED) logger.info(who, "refused an MQTT log-in");
+    },
     closed,
     flushSoon(connection) {
       if (dirty.length === 0) queueMicrotask(flushDirty);
@@ -152,6 +160,10 @@ export async function startMqttGateway(deps: MqttGatewayDeps, options: MqttGatew
         recheck(connection);
       }
     }
+    if (loginsRefused > MAX_REFUSALS_LOGGED) {
+      logger.warn({ more: loginsRefused - MAX_REFUSALS_LOGGED }, "refused more MQTT log-ins than the log names");
+    }
+    loginsRefused = 0;
     if (turnedAway > 0) {
       logger.warn({ turnedAway, maxConnections }, "turned connections away: FLEETLOG_MAX_CONNECTIONS is reached");
       turnedAway = 0;

@@ -5,6 +5,7 @@ import type { Logger } from "../../platform/logger.js";
 import { stillWelcome } from "../device-access.js";
 import type { DeviceAccess } from "../device-access.js";
 import type { Ingest, Outcome } from "../ingest.js";
+import { refusal } from "../pipeline/refusal.js";
 import type { Refusal } from "../pipeline/refusal.js";
 import { classifyTopic, upTopic } from "../topics.js";
 import { AckQueue } from "./ack-queue.js";
@@ -127,10 +128,12 @@ export class Session {
     const { access } = this;
     const { ingest, outgoing } = this.#deps;
     const { qos, topic, messageId, payload } = packet;
-    if (qos === 2) {
-      ingest.counters.rejected("mqtt", "BAD_REQUEST");
-      return this.#protocolError(reasons.qosNotSupported, "QoS 2 is not offered: publish with QoS 0 or 1");
-    }
+    const source = { door: "mqtt", topic } as const;
+    const notOffered = (code: number, message: string): void => {
+      ingest.refuse(access, refusal("BAD_REQUEST", message), payload, source, () => {});
+      this.#protocolError(code, message);
+    };
+    if (qos === 2) return notOffered(reasons.qosNotSupported, "QoS 2 is not offered: publish with QoS 0 or 1");
     if (packet.topicAlias !== undefined) {
       return this.#protocolError(
         reasons.topicAliasInvalid,
@@ -138,11 +141,10 @@ export class Session {
       );
     }
     if (packet.retain && outgoing.version === 5) {
-      return this.#protocolError(reasons.retainNotSupported, "retained messages are not kept: publish without retain");
+      return notOffered(reasons.retainNotSupported, "retained messages are not kept: publish without retain");
     }
     const kind = classifyTopic(topic, access.tenantId, access.deviceId);
     const entry = qos === 1 ? this.#acks.push(messageId) : undefined;
-    const source = { door: "mqtt", topic } as const;
     if (typeof kind === "string") {
       ingest.accept(kind, access, payload, source, (outcome) => this.#answered(entry, outcome));
       return;

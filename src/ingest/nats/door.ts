@@ -11,7 +11,8 @@ import type { Logger } from "../../platform/logger.js";
 import { subjects } from "../../platform/subjects.js";
 import { maySpeak } from "../device-access.js";
 import type { DeviceAccess } from "../device-access.js";
-import type { Ingest } from "../ingest.js";
+import type { Ingest, Outcome } from "../ingest.js";
+import { refusal } from "../pipeline/refusal.js";
 import type { Registry } from "../registry.js";
 
 export interface NatsDoorDeps {
@@ -19,6 +20,8 @@ export interface NatsDoorDeps {
   readonly ingest: Ingest;
   readonly registry: Registry;
   readonly logger: Logger;
+  /** As at the other doors; NATS itself lets more through, because frames are larger. */
+  readonly maxPayloadBytes: number;
 }
 
 type Answer = { readonly stored: number } | { readonly error: { readonly code: ErrorCode; readonly message: string } };
@@ -26,7 +29,7 @@ type Answer = { readonly stored: number } | { readonly error: { readonly code: E
 /** Messages that are looked up or stored at one time; beyond it they are answered UNAVAILABLE, because core NATS cannot hold them back. */
 const MAX_UNDERWAY = 10_000;
 
-export function startNatsDoor({ nc, ingest, registry, logger }: NatsDoorDeps): Running & HasHealth {
+export function startNatsDoor({ nc, ingest, registry, logger, maxPayloadBytes }: NatsDoorDeps): Running & HasHealth {
   let underway = 0;
   let whenIdle: (() => void) | undefined;
   const subscription = nc.subscribe(subjects.ingest("*", "*"), {
@@ -70,7 +73,8 @@ export function startNatsDoor({ nc, ingest, registry, logger }: NatsDoorDeps): R
     ingest.seen.heard(access.tenantId, access.deviceId);
     const { data, subject } = message;
     const payload = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-    ingest.accept("telemetry", access, payload, { door: "nats", topic: subject }, (outcome) => {
+    const source = { door: "nats", topic: subject } as const;
+    const answered = (outcome: Outcome): void => {
       switch (outcome.kind) {
         case "stored":
           return answer(message, { stored: outcome.readings });
@@ -79,7 +83,12 @@ export function startNatsDoor({ nc, ingest, registry, logger }: NatsDoorDeps): R
         case "failed":
           return answer(message, failed(outcome.error.code, outcome.error.message));
       }
-    });
+    };
+    if (payload.length <= maxPayloadBytes) ingest.accept("telemetry", access, payload, source, answered);
+    else {
+      const tooLarge = refusal("PAYLOAD_TOO_LARGE", `a payload has at most ${maxPayloadBytes} bytes: send several`);
+      ingest.refuse(access, tooLarge, payload, source, answered);
+    }
   }
 
   function answer(message: Msg, body: Answer): void {

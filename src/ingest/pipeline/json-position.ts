@@ -6,14 +6,20 @@
 const TOKEN =
   /[ \t\n\r]*(?:([[\]{}:,])|("(?:[ !#-[\]-\u{10ffff}]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")|(true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])))/uy;
 
+/** A look at all of a large message would keep every other device waiting. */
+const MAX_TOKENS = 10_000;
+
 type Expecting = "value" | "value-or-end" | "key" | "key-or-end" | "colon" | "comma-or-end" | "nothing";
 
-/** The offset, in characters, of the first token that does not fit; the text's length when it ends too early. */
-export function jsonErrorPosition(text: string): number {
+/**
+ * The offset, in characters, of the first token that does not fit; the text's length when it ends too early; `undefined`
+ * when the mistake lies beyond the first 10,000 tokens.
+ */
+export function jsonErrorPosition(text: string): number | undefined {
   const open: ("[" | "{")[] = [];
   let expecting: Expecting = "value";
   let at = 0;
-  for (;;) {
+  for (let tokens = 0; tokens < MAX_TOKENS; tokens += 1) {
     TOKEN.lastIndex = at;
     const match = TOKEN.exec(text);
     const start = at + (/^[ \t\n\r]*/u.exec(text.slice(at))?.[0].length ?? 0);
@@ -24,6 +30,7 @@ export function jsonErrorPosition(text: string): number {
     expecting = next;
     at += whole.length;
   }
+  return undefined;
 }
 
 function step(expecting: Expecting, token: string, open: ("[" | "{")[]): Expecting | undefined {

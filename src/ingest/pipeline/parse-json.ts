@@ -19,6 +19,7 @@ export function parseJson(payload: Buffer): Parsed {
 
 function describe(text: string): string {
   const position = jsonErrorPosition(text);
+  if (position === undefined) return "the payload is not JSON: the mistake is far inside, after thousands of values";
   if (position >= text.length) return `the payload is not JSON: it ends too early, after ${text.length} characters`;
   const near = JSON.stringify(text.slice(position, position + 20));
   return `the payload is not JSON: ${near} at position ${position} does not belong there`;
