@@ -25,7 +25,7 @@ beforeAll(async () => {
   app = fastify();
   registerDeviceRoutes(app, { ingest, registry, logger: silentLogger, maxPayloadBytes: 10_000 });
   origin = await app.listen({ host: "127.0.0.1", port: 0 });
-  door = startNatsDoor({ nc: nats.nc, ingest, registry, logger: silentLogger });
+  door = startNatsDoor({ nc: nats.nc, ingest, registry, logger: silentLogger, maxPayloadBytes: 10_000 });
   const feed = feedFrames({ nc: nats.nc, consumer: "writer", logger: silentLogger });
   stopFeed = () => feed.stop();
   void (async () => {
@@ -146,6 +146,11 @@ describe("NATS", () => {
     expect(await ask("acme", "d1", '{"a":{}}')).toMatchObject({ error: { code: "INVALID_VALUE" } });
     expect(await ask("acme", "nobody", '{"a":1}')).toMatchObject({ error: { code: "NOT_FOUND" } });
     expect((await rejectionsOf(nats.nc, "acme", "d1")).at(-1)).toMatchObject({ door: "nats", payload: '{"a":{}}' });
+  });
+
+  test("what is larger than the doors take is refused unread, and kept", async () => {
+    expect(await ask("acme", "d1", "[".repeat(4_000_000))).toMatchObject({ error: { code: "PAYLOAD_TOO_LARGE" } });
+    expect((await rejectionsOf(nats.nc, "acme", "d1")).at(-1)).toMatchObject({ door: "nats", bytes: 4_000_000 });
   });
 
   test("a plain publish is taken, too", async () => {

@@ -18,6 +18,11 @@ test.each([
   expect(jsonErrorPosition(text)).toBe(position);
 });
 
+test("a mistake that only a long search would find is not searched for", () => {
+  expect(jsonErrorPosition("[".repeat(8_000_000))).toBeUndefined();
+  expect(jsonErrorPosition(`[${"1,".repeat(1_000)}x`)).toBe(2_001);
+});
+
 test("what is JSON stops at its end", () => {
   assert(
     property(json(), (text) => {

@@ -1,8 +1,11 @@
 import { once } from "node:events";
 import { createConnection } from "node:net";
+import { connectAsync } from "mqtt";
 import type { MqttClient } from "mqtt";
+import { generate } from "mqtt-packet";
+import { pino } from "pino";
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from "vitest";
-import { feedFrames } from "../../src/ingest/index.js";
+import { feedFrames, startMqttGateway } from "../../src/ingest/index.js";
 import type { Reading } from "../../src/ingest/index.js";
 import { silentLogger } from "../../src/platform/logger.js";
 import { subjects } from "../../src/platform/subjects.js";
@@ -242,6 +245,8 @@ describe.each([4, 5] as const)("MQTT version %s", (protocolVersion) => {
     expect(code).toBe(protocolVersion === 5 ? 0x95 : undefined);
     await other.publishAsync("v1/acme/d1/telemetry", '{"a":1}', { qos: 1 });
     expect(await under.metrics.metrics()).toContain('fleetlog_rejected_total{door="mqtt",code="PAYLOAD_TOO_LARGE"} 1');
+    const kept = await waitFor(async () => (await rejectionsOf(nats.nc, "acme", "d1")).at(-1));
+    expect(kept).toMatchObject({ code: "PAYLOAD_TOO_LARGE", payload: "" });
   });
 });
 
@@ -322,9 +327,43 @@ describe("bad input", () => {
   test("QoS 2 is refused properly", async () => {
     const client = await under.connect({ protocolVersion: 4 });
     const end = ended(client);
-    client.publish("v1/acme/d1/telemetry", '{"a":1}', { qos: 2 }, () => {});
+    client.publish("v1/acme/d1/telemetry", '{"two":1}', { qos: 2 }, () => {});
     await end;
+    await waitFor(async () => (await rejectionsOf(nats.nc, "acme", "d1")).at(-1)?.payload === '{"two":1}');
     expect(readings).toEqual([]);
+  });
+
+  test("what is to be retained is refused and kept, where the protocol can say so", async () => {
+    const client = await under.connect({ protocolVersion: 5 });
+    const end = ended(client);
+    // The packet itself: the client keeps to what the gateway has announced.
+    client.stream.write(
+      generate(
+        { cmd: "publish", topic: "v1/acme/d1/telemetry", payload: '{"kept":1}', qos: 0, retain: true, dup: false },
+        { protocolVersion: 5 },
+      ),
+    );
+    expect((await end).code).toBe(0x9a);
+    await waitFor(async () => (await rejectionsOf(nats.nc, "acme", "d1")).at(-1)?.payload === '{"kept":1}');
+  });
+
+  test("strangers who knock a hundred times do not fill the log", async () => {
+    const lines: string[] = [];
+    const logger = pino({ level: "info" }, { write: (line: string) => void lines.push(line) });
+    const { ingest, registry } = under;
+    const options = { host: "127.0.0.1", port: 0, maxPayloadBytes: 1_024, maxConnections: 1_000 };
+    const gateway = await startMqttGateway({ ingest, registry, logger }, options);
+    try {
+      const knock = async (): Promise<void> => {
+        const url = `mqtt://127.0.0.1:${gateway.port}`;
+        await expect(connectAsync(url, { username: "no/one", reconnectPeriod: 0 }, false)).rejects.toThrow(/refused/u);
+      };
+      await Promise.all(Array.from({ length: 100 }, knock));
+      await waitFor(() => lines.some((line) => line.includes("than the log names")));
+      expect(lines.length).toBeLessThan(50);
+    } finally {
+      await gateway.stop();
+    }
   });
 
   test("who never logs in is sent away", async () => {

@@ -53,7 +53,8 @@ export function originOf(message: JsMsg): Origin & { readonly kind: string } {
 /** Throws when it is not of a form known here. */
 export function readReport(message: JsMsg): Report {
   const { kind, ...origin } = originOf(message);
-  const body: unknown = message.json();
+  // Not `message.json()`: its error is that of a NATS that is away, and what is no JSON never will be.
+  const body: unknown = JSON.parse(message.string());
   switch (kind) {
     case "config":
       return { ...origin, kind, ...configBody.parse(body) };

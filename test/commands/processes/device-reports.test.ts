@@ -143,6 +143,15 @@ describe("configuration", () => {
   });
 });
 
+test("what is no JSON at all is refused, too, and waits for no engine", async () => {
+  start();
+  await river.nats.jetstream().publish(subjects.report("health", tenant, "noise"), "no JSON");
+  await allDone();
+  expect(await rejections("noise")).toEqual([
+    expect.objectContaining({ code: "MALFORMED_PAYLOAD", payload: "no JSON" }),
+  ]);
+});
+
 describe("health", () => {
   test("the newest is kept, whatever its fields are called, and its firmware is recorded", async () => {
     const device = await river.registerDevice(tenant);
