@@ -19,6 +19,7 @@ import { formatError, requestError } from "./errors.js";
 import { MAX_TOKENS, checkLimits } from "./limits.js";
 import type { LoaderOptions } from "./loaders.js";
 import { createLoaders } from "./loaders.js";
+import { checkNesting } from "./nesting.js";
 import type { OperationMetrics } from "./operation-metrics.js";
 import { createOperationMetrics } from "./operation-metrics.js";
 import { reportErrors } from "./report-errors.js";
@@ -74,8 +75,11 @@ export function createGraphqlRoutes(
         else next();
       },
       handler: fastifyApolloHandler(apollo, {
-        context: async (request) =>
-          createContext(await sessionOf(request, deps.authenticate), request.id, { cache: true }),
+        context: async (request) => {
+          const session = await sessionOf(request, deps.authenticate);
+          refuseNesting(request);
+          return createContext(session, request.id, { cache: true });
+        },
       }),
     });
     sockets.attach(app.server, PATH);
@@ -105,6 +109,21 @@ async function sessionOf(request: FastifyRequest, authenticate: GraphqlDeps["aut
     const refusal = requestError(error);
     refusal.extensions["correlationId"] = request.id;
     throw refusal;
+  }
+}
+
+/** Here, because it is the last place before Apollo parses where a refusal gets GraphQL's form. */
+function refuseNesting({ body, query, id }: FastifyRequest): void {
+  for (const given of [body, query]) {
+    const text = (given as { readonly query?: unknown } | null | undefined)?.query;
+    if (typeof text !== "string") continue;
+    try {
+      checkNesting(text);
+    } catch (error) {
+      const refusal = requestError(error);
+      refusal.extensions["correlationId"] = id;
+      throw refusal;
+    }
   }
 }
 

@@ -13,6 +13,7 @@ import type { Logger } from "../platform/logger.js";
 import type { GraphqlContext, Session } from "./context.js";
 import { formatError, requestError, seenError } from "./errors.js";
 import { MAX_TOKENS, checkLimits } from "./limits.js";
+import { checkNesting } from "./nesting.js";
 import type { OperationMetrics } from "./operation-metrics.js";
 import { reportErrors } from "./report-errors.js";
 
@@ -142,6 +143,7 @@ function createProtocol(deps: SocketDeps): ProtocolServer<Extra> {
           `a socket runs at most ${limits.subscriptionsPerSocket} operations at once: end one first`,
         );
       }
+      checkNesting(payload.query);
       const document = parse(payload.query, { maxTokens: MAX_TOKENS });
       const errors = validate(deps.schema, document);
       if (errors.length > 0) return errors;

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { FastifyInstance } from "fastify";
 import type { ErrorCode } from "../platform/errors.js";
 import { errorTable, isFleetlogError } from "../platform/errors.js";
@@ -40,3 +41,31 @@ export function setHttpErrors(app: FastifyInstance): void {
     });
   });
 }
+
+/** What arrives is no HTTP, or too slow, or has too long a head: answered in our form before any request exists, and the connection ended. */
+export function answerClientError(error: { readonly code?: string }, socket: Socket): void {
+  if (error.code === "ECONNRESET" || socket.destroyed) return;
+  const [status, code, message] = clientErrors[error.code ?? ""] ?? clientErrors[""];
+  const body = JSON.stringify({ error: { code, message } });
+  if (socket.writable) {
+    socket.write(
+      `HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    );
+  }
+  socket.destroySoon();
+}
+
+type ClientError = readonly [status: string, code: ErrorCode, message: string];
+const clientErrors: Readonly<Record<string, ClientError>> & { readonly "": ClientError } = {
+  HPE_HEADER_OVERFLOW: [
+    "431 Request Header Fields Too Large",
+    "PAYLOAD_TOO_LARGE",
+    "the head of the request has more than 16 KiB",
+  ],
+  ERR_HTTP_REQUEST_TIMEOUT: [
+    "408 Request Timeout",
+    "BAD_REQUEST",
+    "the request was not here, whole, within its time: send it again",
+  ],
+  "": ["400 Bad Request", "BAD_REQUEST", "this is not HTTP/1.1 as it should be: the request cannot be read"],
+};

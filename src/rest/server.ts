@@ -1,11 +1,11 @@
 import type { AddressInfo } from "node:net";
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyReply } from "fastify";
 import { fastify } from "fastify";
 import { newId } from "../platform/ids.js";
 import type { Running } from "../platform/lifecycle.js";
 import type { Logger } from "../platform/logger.js";
 import { registerGraphiql } from "./graphiql.js";
-import { setHttpErrors } from "./http-errors.js";
+import { answerClientError, setHttpErrors } from "./http-errors.js";
 import type { OperationsDeps } from "./operations.js";
 import { registerOperations } from "./operations.js";
 
@@ -32,6 +32,15 @@ export async function createHttpServer(deps: HttpServerDeps): Promise<FastifyIns
     disableRequestLogging: true,
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    // What no route is even looked for: the same form as everything else.
+    frameworkErrors: (_error, request, reply) => {
+      const message = "the path is not one: it has a % that stands for nothing";
+      // Its type would know the routes' answers, and there is no route.
+      void (reply as unknown as FastifyReply)
+        .code(400)
+        .send({ error: { code: "BAD_REQUEST", message, correlationId: request.id } });
+    },
+    clientErrorHandler: answerClientError,
     requestIdHeader: false,
     requestIdLogLabel: "correlationId",
     genReqId: ({ headers }) => {
@@ -39,10 +48,10 @@ export async function createHttpServer(deps: HttpServerDeps): Promise<FastifyIns
       return typeof given === "string" && CORRELATION_ID.test(given) ? given : newId();
     },
   }) as unknown as FastifyInstance;
+  setHttpErrors(app);
   app.addHook("onRequest", async (request, reply) => {
     reply.header("x-correlation-id", request.id);
   });
-  setHttpErrors(app);
   registerOperations(app, deps);
   if (deps.graphiql ?? true) registerGraphiql(app);
   for (const register of deps.register ?? []) await register(app);

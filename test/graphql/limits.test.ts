@@ -87,6 +87,23 @@ describe("the API refuses", () => {
     expect((await api.ask(token, nested(MAX_DEPTH - 4))).errors).toEqual([]);
   });
 
+  it.each([
+    ["fields", `${"{a".repeat(3_000)}${"}".repeat(3_000)}`],
+    ["lists", `{ device(id: ${"[".repeat(4_900)}${"]".repeat(4_900)}) { deviceId } }`],
+    ["objects", `{ devices(filter: ${"{a:".repeat(3_000)}1${"}".repeat(3_000)}) { totalCount } }`],
+  ])("%s within each other beyond what a parser's stack holds, over a socket too", async (_, query) => {
+    expect(await api.ask(token, query)).toMatchObject({ status: 400, codes: ["QUERY_TOO_COMPLEX"] });
+    const followed = follow(api.socket(token), query);
+    const failure = await waitFor(() => followed.failure ?? false);
+    expect(failure).toMatchObject([{ extensions: { code: "QUERY_TOO_COMPLEX" } }]);
+  });
+
+  it("but not brackets that are only written about", async () => {
+    const text = "([{".repeat(500);
+    const answer = await api.ask(token, `{ device(id: "${text}") { deviceId } } # ${text}`);
+    expect(answer.codes).toEqual(["INVALID_VALUE"]);
+  });
+
   it("what costs too much, over a socket too", async () => {
     const query = `{ devices(first: 500) { edges { node { alerts(first: 100) { edges { node { alertId } } } } } } }`;
     expect((await api.ask(token, query)).codes).toEqual(["QUERY_TOO_COMPLEX"]);

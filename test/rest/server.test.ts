@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { createConnection } from "node:net";
 import { Writable } from "node:stream";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -107,6 +109,33 @@ describe("a bad request gets one clear error, in one form", () => {
   it("a body of more than 1 MB", async () => {
     const response = await post("/echo", JSON.stringify("x".repeat(1024 * 1024)));
     expect([response.status, await response.json()]).toMatchObject([413, { error: { code: "PAYLOAD_TOO_LARGE" } }]);
+  });
+
+  it("a path that cannot be decoded", async () => {
+    const response = await get("/v1/%E0%A4%A/x");
+    const body = await response.text();
+    expect([response.status, JSON.parse(body)]).toMatchObject([400, { error: { code: "BAD_REQUEST" } }]);
+    expect(body).not.toContain("FST_");
+  });
+
+  it.each([
+    ["what is no HTTP", "\u0016\u0003\u0001\r\n\r\n", 400, "BAD_REQUEST"],
+    [
+      "two lengths",
+      "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+      400,
+      "BAD_REQUEST",
+    ],
+    ["a head without end", `GET / HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(20_000)}\r\n\r\n`, 431, "PAYLOAD_TOO_LARGE"],
+  ])("%s", async (_, sent, status, code) => {
+    const socket = createConnection({ host: "127.0.0.1", port: server.port });
+    socket.on("error", () => {});
+    let answer = "";
+    socket.on("data", (chunk) => (answer += chunk.toString("utf8")));
+    socket.write(sent);
+    await once(socket, "close");
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(JSON.parse(answer.slice(answer.indexOf("\r\n\r\n")))).toMatchObject({ error: { code } });
   });
 
   it("a body that is no JSON", async () => {
