@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { newId } from "./platform/ids.js";
 
@@ -18,6 +18,29 @@ export function existingTokenSecret(dataDir: string): string | undefined {
     if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
     throw error;
   }
+}
+
+/** Where a running platform of this data directory is reached; ports that were taken have moved. */
+export interface Addresses {
+  readonly httpUrl: string | undefined;
+  readonly mqttUrl: string | undefined;
+  readonly natsUrl: string;
+}
+
+const ADDRESSES = "addresses.json";
+
+export function writeAddresses(dataDir: string, addresses: Addresses): void {
+  writeFileSync(join(dataDir, ADDRESSES), `${JSON.stringify(addresses, undefined, 2)}\n`);
+}
+
+export function removeAddresses(dataDir: string): void {
+  rmSync(join(dataDir, ADDRESSES), { force: true });
+}
+
+/** Undefined where no platform has said so. One that was killed leaves its last word behind. */
+export function readAddresses(dataDir: string): Addresses | undefined {
+  const path = join(dataDir, ADDRESSES);
+  return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Addresses) : undefined;
 }
 
 /** Who this deployment is to leases: the same after a restart, another on every other data directory. */

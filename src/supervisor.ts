@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Config, Role } from "./config.js";
 import { ConfigError } from "./config.js";
-import { nodeIdOf, tokenSecretOf } from "./data-dir.js";
+import { nodeIdOf, removeAddresses, tokenSecretOf, writeAddresses } from "./data-dir.js";
 import { choosePort, lockDataDir, startInflux, startNats, startNodeProcess } from "./embedded/processes/index.js";
 import type { SupervisedChild } from "./embedded/processes/index.js";
 import { FleetlogError } from "./platform/errors.js";
@@ -200,10 +200,15 @@ async function startAll(options: SupervisorOptions, lifecycle: Lifecycle): Promi
     if (url === undefined) throw new FleetlogError("INTERNAL", `${variable} was not decided`);
     return url;
   };
-  return {
+  const addresses = {
     httpUrl: ports["http"] === undefined ? undefined : `http://127.0.0.1:${ports["http"]}`,
     mqttUrl: ports["mqtt"] === undefined ? undefined : `mqtt://127.0.0.1:${ports["mqtt"]}`,
     natsUrl: urlOf("NATS_URL"),
+  };
+  writeAddresses(dataDir, addresses);
+  lifecycle.add("addresses", { stop: async () => removeAddresses(dataDir) });
+  return {
+    ...addresses,
     influxUrl: urlOf("INFLUX_URL"),
     eventstoreUrl: urlOf("EVENTSTORE_URL"),
     mongoUrl: urlOf("MONGODB_URL"),

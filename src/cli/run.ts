@@ -38,7 +38,7 @@ export function createProgram(surroundings: Surroundings): Command {
     .description("Works a running Fleetlog platform: devices, rules, alerts, and the history of it all.")
     .option(
       "--url <url>",
-      "the platform's address (FLEETLOG_URL; default: this machine, port 8080 or FLEETLOG_HTTP_PORT)",
+      "the platform's address (FLEETLOG_URL; default: the platform that runs on the data directory, else this machine's port 8080 or FLEETLOG_HTTP_PORT)",
     )
     .option("--token <token>", "who you are (FLEETLOG_TOKEN; default: signed here with the platform's own secret)")
     .option("--tenant <id>", "whose devices (FLEETLOG_TENANT); a token says it by itself")

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { readAddresses } from "../data-dir.js";
 import { UsageError } from "./problem.js";
 
 const PORT = "is a port from 1 to 65535: give the platform's address with --url";
@@ -37,7 +38,7 @@ export interface Settings {
   readonly tokenSecret: string | undefined;
 }
 
-/** Options win over variables. Throws UsageError that names every wrong one. */
+/** Options win over variables, and both over what a running platform of the data directory has left there. Throws UsageError that names every wrong one. */
 export function readSettings(
   options: GlobalOptions,
   environment: Readonly<Record<string, string | undefined>>,
@@ -52,11 +53,14 @@ export function readSettings(
     throw new UsageError(problems.join("; "));
   }
   const settings = parsed.data;
+  const dataDir = options.dataDir ?? settings.FLEETLOG_DATA_DIR;
+  const url =
+    settings.FLEETLOG_URL ?? readAddresses(dataDir)?.httpUrl ?? `http://127.0.0.1:${settings.FLEETLOG_HTTP_PORT}`;
   return {
-    url: (settings.FLEETLOG_URL ?? `http://127.0.0.1:${settings.FLEETLOG_HTTP_PORT}`).replace(/\/+$/, ""),
+    url: url.replace(/\/+$/, ""),
     token: options.token ?? settings.FLEETLOG_TOKEN,
     tenant: options.tenant ?? settings.FLEETLOG_TENANT,
-    dataDir: options.dataDir ?? settings.FLEETLOG_DATA_DIR,
+    dataDir,
     tokenSecret: settings.FLEETLOG_TOKEN_SECRET,
   };
 }

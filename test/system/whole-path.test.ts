@@ -1,4 +1,6 @@
 import { execFile } from "node:child_process";
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { createClient } from "graphql-ws";
 import mqtt from "mqtt";
@@ -288,5 +290,16 @@ describe("operations", () => {
     const metrics = await (await fetch(`${fleetlog.httpUrl}/metrics`)).text();
     expect(metrics).toContain("fleetlog_commands_total");
     expect((await fetch(`${fleetlog.httpUrl}/healthz`)).status).toBe(200);
+  });
+});
+
+describe("the command line", () => {
+  it("finds the platform of its data directory, whatever port that got", async () => {
+    const cli = resolve(fileURLToPath(import.meta.url), "../../../dist/src/cli/main.js");
+    const args = [cli, "device", "list", "--tenant", fleet.tenant, "--json"];
+    const { stdout } = await run(process.execPath, args, {
+      env: { PATH: process.env["PATH"], FLEETLOG_DATA_DIR: fleetlog.dataDir },
+    });
+    for (const { deviceId } of fleet.devices) expect(stdout).toContain(deviceId);
   });
 });
