@@ -10,12 +10,14 @@ import { runMqttLoadInProcess } from "./support/mqtt-loader-process.js";
 import { startBenchPlatform } from "./support/platform.js";
 import { connectProbes } from "./support/probe.js";
 
-const sizes = { rate: 5_000, seconds: 15, devices: 200, probes: 25, alerts: 500 };
+const sizes = { rate: 5_000, seconds: 12, devices: 200, probes: 25, alerts: 500 };
 
 /** Above the rule "hot", which nothing else is. */
 const HOT = 950;
 const COOL = 20;
 const PATIENCE_MS = 15_000;
+/** Processes that have just started, and hundreds of devices that come online at once, are not the steady state: these alerts are counted, but timed by themselves. */
+const WARM_UP_MS = 4_000;
 
 export const alerts: Bench<typeof sizes> = {
   about: "a reading that breaks a rule, from the device's publish to a GraphQL subscriber, under load",
@@ -32,14 +34,20 @@ export const alerts: Bench<typeof sizes> = {
         bench.lifecycle,
       );
       await createRules(bench.api, watchfulRules);
+      const whole = new Latencies();
       const latencies = new Latencies();
+      let measuredFrom = Number.POSITIVE_INFINITY;
       const judged = new Latencies();
       const byId = new Map(raisers.map((probe) => [probe.member.deviceId, probe]));
       const log = new AlertLog({
-        latencies,
+        latencies: whole,
         sentAt: (device, time) => byId.get(device)?.sentAt(time),
-        // The probes stamp their readings with this machine's clock, by which the platform judges them.
-        onRaised: ({ raisedAt, triggeredAt }) => judged.record(Date.parse(raisedAt) - Date.parse(triggeredAt)),
+        onRaised({ raisedAt, triggeredAt, latencyMs = 0 }) {
+          if (performance.now() - latencyMs < measuredFrom) return;
+          latencies.record(latencyMs);
+          // The probes stamp their readings with this machine's clock, by which the platform judges them.
+          judged.record(Date.parse(raisedAt) - Date.parse(triggeredAt));
+        },
         onResolved: () => {},
       });
       const { httpUrl, token, lifecycle } = bench;
@@ -54,28 +62,33 @@ export const alerts: Bench<typeof sizes> = {
         host: "127.0.0.1",
         port: bench.mqttPort,
         devices: load,
-        messagesPerDevice: Math.ceil((rate * seconds) / devices),
+        messagesPerDevice: Math.ceil((rate * (WARM_UP_MS / 1_000 + seconds)) / devices),
         window: 64,
         metrics: METRICS,
         rate,
       });
-      await raise(raisers, wanted, seconds * 1_000);
+      measuredFrom = performance.now() + WARM_UP_MS;
+      const early = Math.ceil((wanted * WARM_UP_MS) / (seconds * 1_000));
+      await raise(raisers, early + wanted, WARM_UP_MS + seconds * 1_000);
       const background = await loading;
       const deadline = performance.now() + PATIENCE_MS;
-      while (log.raised < wanted && performance.now() < deadline) await sleep(50);
+      while (log.raised < early + wanted && performance.now() < deadline) await sleep(50);
+      const cpu = spent();
       return {
         figures: {
           rate: Math.round(background.ackedPerSecond),
-          alerts: wanted,
-          missed: wanted - log.raised,
+          alerts: early + wanted,
+          missed: early + wanted - log.raised,
           p50_ms: latencies.percentile(50),
           p99_ms: latencies.percentile(99),
           max_ms: latencies.percentile(100),
+          p99_from_cold_ms: whole.percentile(99),
           p50_judged_ms: judged.percentile(50),
           p99_judged_ms: judged.percentile(99),
           p99_ack_ms: background.p99AckMs,
           load_unacknowledged: background.sent - background.acked,
-          cpu_s: total(spent()),
+          cpu_s: total(cpu),
+          cpu_s_by_process: cpu,
         },
       };
     } finally {

@@ -49,6 +49,10 @@ export async function startBenchPlatform(say: Say, options: BenchPlatformOptions
     ...Object.fromEntries(Object.entries(process.env).filter(([key]) => !/^(FLEETLOG|INFLUX)_|_URL$/u.test(key))),
     FLEETLOG_DATA_DIR: dataDir,
     FLEETLOG_HOST: "127.0.0.1",
+    // Any free ones: another platform may be about to take the usual ones.
+    ...Object.fromEntries(
+      ["HTTP", "MQTT", "EVENTSTORE", "DOCUMENTS", "NATS", "INFLUX"].map((door) => [`FLEETLOG_${door}_PORT`, "0"]),
+    ),
     FLEETLOG_LOG_LEVEL: "error",
   };
   try {
