@@ -40,7 +40,7 @@ export async function applyBatch(
     if (next !== undefined) after.set(id, next);
   }
   if (after.size === 0) return [];
-  await write(collection, before, [...after.values()]);
+  await write(collection, [...after.values()]);
   return [...after.values()];
 }
 
@@ -58,13 +58,11 @@ function evolve(
 
 async function write(
   collection: Collection<ReadModelDocument>,
-  before: ReadonlyMap<string, ReadModelDocument>,
   documents: readonly ReadModelDocument[],
 ): Promise<void> {
-  const operations = documents.map((document): AnyBulkWriteOperation<ReadModelDocument> => {
-    if (!before.has(document._id)) return { insertOne: { document } };
-    const { _id, ...replacement } = document;
-    return { replaceOne: { filter: { _id, revision: { $lt: document.revision } }, replacement } };
+  const operations = documents.map(({ _id, ...replacement }): AnyBulkWriteOperation<ReadModelDocument> => {
+    const filter = { _id, revision: { $lt: replacement.revision } };
+    return { replaceOne: { filter, replacement, upsert: true } };
   });
   try {
     await collection.bulkWrite(operations, { ordered: false });
@@ -73,7 +71,7 @@ async function write(
   }
 }
 
-/** Another runner inserted the document between our read and our write: it shows at least what we would have written, or will. */
+/** The document is there and its revision is no lower, so the upsert met its id: another runner has written what we would have, or more. */
 function onlyOvertaken(error: MongoBulkWriteError): boolean {
   const errors = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
   return errors.length > 0 && errors.every((one) => one.code === DUPLICATE_KEY && one.errmsg?.includes("_id") === true);

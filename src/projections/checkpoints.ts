@@ -1,5 +1,6 @@
 import type { Db } from "mongodb";
 import type { LogPosition } from "../events/index.js";
+import { messageOf } from "../platform/errors.js";
 
 interface CheckpointDocument {
   readonly _id: string;
@@ -42,6 +43,57 @@ export function createCheckpoints(db: Db): Checkpoints {
     },
     async remove(name) {
       await collection.deleteOne({ _id: name });
+    },
+  };
+}
+
+/** A checkpoint that moves with every batch is stored this often. */
+const STORE_EVERY_MS = 200;
+
+export interface MovingCheckpoint {
+  /** The work up to here is done. Throws what the last attempt to store failed with: Fenced among it. */
+  moveTo(position: LogPosition): void;
+  /** Stores what is not stored yet. */
+  flush(): Promise<void>;
+}
+
+/** Stores a checkpoint some times a second instead of once a batch. A crash replays what came since, which the documents' revisions make harmless. */
+export function createMovingCheckpoint(checkpoints: Checkpoints, name: string, fence: number): MovingCheckpoint {
+  let latest: LogPosition | undefined;
+  let stored: LogPosition | undefined;
+  let failure: Error | undefined;
+  let storing = Promise.resolve();
+  let timer: NodeJS.Timeout | undefined;
+
+  async function store(): Promise<void> {
+    const position = latest;
+    if (position === undefined || position === stored) return;
+    await checkpoints.store(name, position, fence);
+    stored = position;
+  }
+
+  function storeInBackground(): void {
+    timer = undefined;
+    storing = store().catch((error: unknown) => {
+      failure = error instanceof Error ? error : new Error(messageOf(error));
+    });
+  }
+
+  return {
+    moveTo(position) {
+      if (failure !== undefined) {
+        const told = failure;
+        failure = undefined;
+        throw told;
+      }
+      latest = position;
+      timer ??= setTimeout(storeInBackground, STORE_EVERY_MS);
+    },
+    async flush() {
+      clearTimeout(timer);
+      timer = undefined;
+      await storing;
+      await store();
     },
   };
 }

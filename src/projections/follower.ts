@@ -6,7 +6,7 @@ import { messageOf } from "../platform/errors.js";
 import type { HasHealth, PartHealth, Running } from "../platform/lifecycle.js";
 import type { Logger } from "../platform/logger.js";
 import { PoisonEvent } from "./apply-batch.js";
-import { Fenced } from "./checkpoints.js";
+import { createMovingCheckpoint, Fenced } from "./checkpoints.js";
 import type { Checkpoints } from "./checkpoints.js";
 import type { Batch } from "./subscribe.js";
 import { subscribeInBatches } from "./subscribe.js";
@@ -26,10 +26,10 @@ export interface FollowerOptions {
   /** Names the checkpoint and the line in /readyz. */
   readonly name: string;
   readonly categories: readonly Category[];
-  /** Does the work of a batch. When it resolves, the batch's position becomes the checkpoint. */
+  /** Does the work of a batch. Only when it has resolved may the checkpoint pass the batch. */
   readonly handle: (batch: Batch) => Promise<void>;
-  /** After the checkpoint of a batch is stored. */
-  readonly afterCheckpoint?: (batch: Batch) => void;
+  /** After the work of a batch, with `position` moved. */
+  readonly handled?: (batch: Batch) => void;
 }
 
 export interface Follower extends Running, HasHealth {
@@ -62,21 +62,26 @@ export function follow(deps: FollowerDeps, options: FollowerOptions): Follower {
   caughtUp.promise.catch(() => undefined);
 
   async function run(): Promise<void> {
+    const checkpoint = createMovingCheckpoint(checkpoints, name, fence);
     position = await checkpoints.load(name);
-    for await (const batch of subscribeInBatches(client, categories, position, stopping.signal)) {
-      if (batch.lastCreated !== undefined) lagSince = batch.lastCreated;
-      if (batch.events.length > 0) await options.handle(batch);
-      if (batch.position !== undefined) await checkpoints.store(name, batch.position, fence);
-      position = batch.position;
-      eventsHandled += batch.events.length;
-      backoff.reset();
-      trouble = undefined;
-      options.afterCheckpoint?.(batch);
-      if (batch.caughtUp) {
-        lagSince = undefined;
-        caughtUp.resolve();
+    try {
+      for await (const batch of subscribeInBatches(client, categories, position, stopping.signal)) {
+        if (batch.lastCreated !== undefined) lagSince = batch.lastCreated;
+        if (batch.events.length > 0) await options.handle(batch);
+        position = batch.position;
+        if (position !== undefined) checkpoint.moveTo(position);
+        eventsHandled += batch.events.length;
+        backoff.reset();
+        trouble = undefined;
+        options.handled?.(batch);
+        if (batch.caughtUp) {
+          lagSince = undefined;
+          caughtUp.resolve();
+        }
+        if (stopping.signal.aborted) return;
       }
-      if (stopping.signal.aborted) return;
+    } finally {
+      await checkpoint.flush();
     }
     throw new Error("the subscription ended");
   }

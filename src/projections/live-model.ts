@@ -37,7 +37,7 @@ export async function followModel(
       const changed = await applyBatch(projection, collection, batch.events);
       if (options.notify()) tell(deps.nats, projection, changed);
     },
-    afterCheckpoint: options.moved,
+    handled: options.moved,
   });
 }
 
