@@ -12,7 +12,7 @@ import { startBenchPlatform } from "./support/platform.js";
 import type { BenchPlatform } from "./support/platform.js";
 import { until } from "./support/work.js";
 
-const sizes = { events: 100_000, each: 5, live: 300 };
+const sizes = { events: 60_000, each: 5, live: 300 };
 const PROJECTION = "devices";
 
 export const projections: Bench<typeof sizes> = {

@@ -75,8 +75,11 @@ export async function runMqttLoad(load: MqttLoad): Promise<MqttLoadResult> {
           return;
         }
         if (load.rate === undefined) return;
-        const due = Math.floor((((now - since) / 1_000) * load.rate) / publishers.length);
-        for (const publisher of publishers) publisher.sendUpTo(due);
+        const due = ((now - since) / 1_000) * load.rate;
+        // In turn: were all to send their nth message at one moment, the rate would be steady only on average.
+        for (const [index, publisher] of publishers.entries()) {
+          publisher.sendUpTo(Math.floor((due - index) / publishers.length) + 1);
+        }
       },
       load.rate === undefined ? 20 : 1,
     );
