@@ -7,7 +7,7 @@ import { Limiter } from "../platform/limiter.js";
 import { Counter, Histogram } from "../platform/metrics.js";
 import type { Registry } from "../platform/metrics.js";
 import type { CommandOutcome, CommandRequest } from "./handler.js";
-import { handleCommand } from "./handler.js";
+import { handleCommand, RecentStreams } from "./handler.js";
 
 /** So many commands talk to the event store at once; more wait their turn, and beyond MAX_WAITING are turned away. */
 const MAX_CONCURRENT = 256;
@@ -25,6 +25,7 @@ export interface Commands {
 export function createCommands(deps: { readonly client: EventStoreDBClient; readonly metrics: Registry }): Commands {
   const { client, metrics } = deps;
   const limiter = new Limiter(MAX_CONCURRENT, MAX_WAITING);
+  const recent = new RecentStreams();
   const tenants = new Set<string>();
   const total = new Counter({
     name: "fleetlog_commands_total",
@@ -69,9 +70,9 @@ export function createCommands(deps: { readonly client: EventStoreDBClient; read
           ) {
             await requireTenant(tenantId);
           }
-          return handleCommand(client, full);
+          return handleCommand(client, recent, full);
         });
-        total.inc({ command: command.type, outcome: outcome.events.length === 0 ? "unchanged" : "accepted" });
+        total.inc({ command: command.type, outcome: outcome.changed ? "accepted" : "unchanged" });
         return outcome;
       } catch (error) {
         total.inc({ command: command.type, outcome: isFleetlogError(error) ? error.code : "INTERNAL" });

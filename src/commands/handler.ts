@@ -4,6 +4,7 @@ import type { EventStoreDBClient } from "@eventstore/db-client";
 import { DomainError } from "../domain/error.js";
 import { encodeEvent, readAggregateEvents, schemaVersionOf, streamName } from "../events/index.js";
 import type { Category, FleetlogEvent, LogPosition } from "../events/index.js";
+import { BoundedMap } from "../platform/bounded-map.js";
 import { FleetlogError, isFleetlogError, messageOf } from "../platform/errors.js";
 import { derivedId } from "../platform/ids.js";
 import type { Actor } from "./actor.js";
@@ -16,6 +17,9 @@ import { authorize } from "./authorize.js";
 const MAX_TRIES = 5;
 /** How many of a stream's last commands are remembered: a retry that comes later than this many others is decided anew. */
 const REMEMBERED_COMMANDS = 256;
+
+/** Streams whose last state is kept in memory; the least recently used is read again when a command for it comes. */
+const REMEMBERED_STREAMS = 2_000;
 
 export interface CommandRequest<C extends Category = Category> {
   readonly category: C;
@@ -32,20 +36,46 @@ export interface CommandRequest<C extends Category = Category> {
 }
 
 export interface CommandOutcome {
-  /** What happened; empty when it was already so. */
-  readonly events: readonly FleetlogEvent[];
+  /** False when it was already so: nothing happened. */
+  readonly changed: boolean;
+  /** True when the command had been given before, and this is what came of it then. */
+  readonly retried: boolean;
   /** The stream's revision that shows the outcome. */
   readonly revision: number;
   /** Where in the log the outcome stands: a read model that has passed it shows the outcome. */
   readonly position: LogPosition;
 }
 
+/** Where an earlier command's last event stands. */
+type Recorded = Pick<CommandOutcome, "revision" | "position">;
+
 /** What a stream's history says to the handler. */
 interface Loaded {
   readonly state: unknown;
   readonly revision: number | undefined;
   readonly position: LogPosition | undefined;
-  readonly outcomes: ReadonlyMap<string, CommandOutcome>;
+  /** By command id; shared by what is loaded later, because an outcome stays one. */
+  readonly outcomes: Map<string, Recorded>;
+}
+
+/**
+ * What streams' histories said last, so that most commands need not read them again. A state that has fallen behind is
+ * harmless: the append at its revision fails, and nothing is refused or called "already so" on its word alone.
+ */
+export class RecentStreams {
+  readonly #loaded = new BoundedMap<string, Loaded>(REMEMBERED_STREAMS);
+
+  get(stream: string): Loaded | undefined {
+    return this.#loaded.get(stream);
+  }
+
+  set(stream: string, loaded: Loaded): void {
+    this.#loaded.set(stream, loaded);
+  }
+
+  forget(stream: string): void {
+    this.#loaded.delete(stream);
+  }
 }
 
 /**
@@ -54,17 +84,20 @@ interface Loaded {
  */
 export async function handleCommand<C extends Category>(
   client: EventStoreDBClient,
+  recent: RecentStreams,
   request: CommandRequest<C>,
 ): Promise<CommandOutcome> {
   authorize(request.actor, request.tenantId, request.command.type);
+  const stream = streamName(request.category, request.tenantId, request.id);
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await decideOnce(client, request);
+      return await decideOnce(client, recent, stream, request);
     } catch (error) {
       if (error instanceof DomainError) {
         throw new FleetlogError(error.code, error.message, error.details, { cause: error });
       }
       if (isFleetlogError(error)) throw error;
+      recent.forget(stream);
       if (!(error instanceof WrongExpectedVersionError)) {
         throw new FleetlogError(
           "UNAVAILABLE",
@@ -86,17 +119,47 @@ export async function handleCommand<C extends Category>(
   }
 }
 
-async function decideOnce(client: EventStoreDBClient, request: CommandRequest): Promise<CommandOutcome> {
-  const { category, tenantId, id, command, commandId } = request;
-  const stream = streamName(category, tenantId, id);
-  const loaded = await load(client, category, stream);
-  const earlier = loaded.outcomes.get(commandId);
-  if (earlier !== undefined) return earlier;
+async function decideOnce(
+  client: EventStoreDBClient,
+  recent: RecentStreams,
+  stream: string,
+  request: CommandRequest,
+): Promise<CommandOutcome> {
+  const known = recent.get(stream);
+  const earlier = known?.outcomes.get(request.commandId);
+  if (earlier !== undefined) return { ...earlier, changed: true, retried: true };
+  const events = known === undefined ? [] : eventsOrNone(request, known.state);
+  if (known !== undefined && events.length > 0) return append(client, recent, stream, request, known, events);
 
-  const events = deciders[category].decide(command, loaded.state);
-  if (events.length === 0) {
-    return { events, revision: loaded.revision ?? -1, position: loaded.position ?? { commit: 0n, prepare: 0n } };
+  const loaded = await load(client, request.category, stream);
+  recent.set(stream, loaded);
+  const recorded = loaded.outcomes.get(request.commandId);
+  if (recorded !== undefined) return { ...recorded, changed: true, retried: true };
+  const decided = deciders[request.category].decide(request.command, loaded.state);
+  if (decided.length > 0) return append(client, recent, stream, request, loaded, decided);
+  const { revision = -1, position = { commit: 0n, prepare: 0n } } = loaded;
+  return { changed: false, retried: false, revision, position };
+}
+
+/** Decides on a remembered state, which may be old: a refusal is none until the history has been read. */
+function eventsOrNone({ category, command }: CommandRequest, state: unknown): readonly FleetlogEvent[] {
+  try {
+    return deciders[category].decide(command, state);
+  } catch (error) {
+    if (error instanceof DomainError) return [];
+    throw error;
   }
+}
+
+async function append(
+  client: EventStoreDBClient,
+  recent: RecentStreams,
+  stream: string,
+  request: CommandRequest,
+  loaded: Loaded,
+  events: readonly FleetlogEvent[],
+): Promise<CommandOutcome> {
+  const { category, tenantId, command, commandId, correlationId } = request;
   const appended = await client.appendToStream(
     stream,
     events.map((event, n) =>
@@ -105,20 +168,26 @@ async function decideOnce(client: EventStoreDBClient, request: CommandRequest): 
         tenantId,
         actor: actorName(request.actor),
         commandId,
-        correlationId: request.correlationId,
+        correlationId,
         causationId: request.causationId ?? commandId,
         occurredAt: command.at,
       }),
     ),
     { expectedRevision: loaded.revision === undefined ? NO_STREAM : BigInt(loaded.revision) },
   );
-  if (appended.position === undefined) throw new Error("the event store gave no position for the append");
-  return { events, revision: Number(appended.nextExpectedRevision), position: appended.position };
+  const { position } = appended;
+  if (position === undefined) throw new Error("the event store gave no position for the append");
+  const revision = Number(appended.nextExpectedRevision);
+  remember(loaded.outcomes, commandId, { revision, position });
+  const decider = deciders[category];
+  const state = events.reduce((folded, event) => decider.evolve(folded, event), loaded.state);
+  recent.set(stream, { state, revision, position, outcomes: loaded.outcomes });
+  return { changed: true, retried: false, revision, position };
 }
 
 async function load(client: EventStoreDBClient, category: Category, stream: string): Promise<Loaded> {
   const decider = deciders[category];
-  const outcomes = new Map<string, CommandOutcome>();
+  const outcomes = new Map<string, Recorded>();
   let state = decider.initialState;
   let revision: number | undefined;
   let position: LogPosition | undefined;
@@ -126,11 +195,16 @@ async function load(client: EventStoreDBClient, category: Category, stream: stri
     state = decider.evolve(state, event);
     ({ revision, position } = event);
     const { commandId } = event.metadata;
-    outcomes.set(commandId, { events: [...(outcomes.get(commandId)?.events ?? []), event], revision, position });
-    if (outcomes.size > REMEMBERED_COMMANDS) {
-      const oldest = outcomes.keys().next();
-      if (oldest.done !== true) outcomes.delete(oldest.value);
-    }
+    remember(outcomes, commandId, event);
   }
   return { state, revision, position, outcomes };
+}
+
+function remember(outcomes: Map<string, Recorded>, commandId: string, { revision, position }: Recorded): void {
+  outcomes.set(commandId, { revision, position });
+  if (outcomes.size <= REMEMBERED_COMMANDS) return;
+  for (const oldest of outcomes.keys()) {
+    outcomes.delete(oldest);
+    return;
+  }
 }

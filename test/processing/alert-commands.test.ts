@@ -30,7 +30,7 @@ function given(answer: (transition: string, attempt: number) => void) {
       attempts.set(key, (attempts.get(key) ?? 0) + 1);
       answer(key, attempts.get(key) ?? 1);
       told.push(key);
-      return { events: [], revision: 0, position: { commit: 0n, prepare: 0n } };
+      return { changed: true, retried: false, revision: 0, position: { commit: 0n, prepare: 0n } };
     },
   };
   const onSettled = (transition: Transition, outcome: string): void => {

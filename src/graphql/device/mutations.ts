@@ -115,8 +115,8 @@ export class DeviceMutationsResolver {
     const { outcome, thing, shown } = await this.#decide(context, { deviceId: input.deviceId, commandId }, command);
     const { hash: _hash, credentialType: type, ...rest } = data;
     const known = thing?.credentials.find((credential) => credential.credentialId === data.credentialId);
-    // A retry's first outcome holds another key's hash: the new key opens nothing, and is not shown.
-    const isOurs = outcome.events.some((event) => event.type === "CredentialIssued" && event.data.hash === hash);
+    // What an earlier try stored is another key's hash: the new key opens nothing, and is not shown.
+    const isOurs = outcome.changed && !outcome.retried;
     return new IssueCredentialPayload(thing, shown, {
       credential: known ?? { ...rest, type, issuedAt: at },
       apiKey: isOurs ? key : undefined,
