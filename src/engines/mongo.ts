@@ -8,9 +8,17 @@ export interface Mongo {
 
 /**
  * Connects in the background: an engine that is away when we start is waited for by whoever needs it first.
- * Operations wait at most 5 s for a server before they fail.
+ * Operations wait at most 5 s for a server before they fail. A server that stands still, with its connections open, is
+ * noticed within some 7 s by its heartbeat, and what waits for it fails then: the driver has no time limit for an operation
+ * (its `timeoutMS` has no effect), and its defaults would keep a query waiting for 40 s.
  */
 export function connectMongo(url: string, database: string): Mongo {
-  const client = new MongoClient(url, { serverSelectionTimeoutMS: 5_000, ignoreUndefined: true, maxPoolSize: 20 });
+  const client = new MongoClient(url, {
+    serverSelectionTimeoutMS: 5_000,
+    connectTimeoutMS: 5_000,
+    heartbeatFrequencyMS: 2_000,
+    ignoreUndefined: true,
+    maxPoolSize: 20,
+  });
   return { db: client.db(database), close: () => client.close() };
 }

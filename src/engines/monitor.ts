@@ -26,11 +26,10 @@ export function monitorEngines(engines: Engines, logger: Logger): Running & HasH
       for await (const _newest of eventstore.readAll({
         direction: BACKWARDS,
         maxCount: 1,
-        deadline: ANSWER_WITHIN_MS,
       }));
     },
-    mongodb: () => db.command({ ping: 1 }, { timeoutMS: ANSWER_WITHIN_MS }),
-    nats: () => (nats.isClosed() ? Promise.reject(new Error("the connection is closed")) : within(nats.flush())),
+    mongodb: () => db.command({ ping: 1 }),
+    nats: () => (nats.isClosed() ? Promise.reject(new Error("the connection is closed")) : nats.flush()),
     influxdb: async () => {
       const response = await fetch(new URL("/ping", influx.url), { signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
       if (!response.ok) throw new Error(`/ping answered ${response.status}`);
@@ -42,10 +41,16 @@ export function monitorEngines(engines: Engines, logger: Logger): Running & HasH
   const stopping = new AbortController();
 
   async function watch(name: string, ask: () => Promise<unknown>): Promise<void> {
+    /** Asked already, and not answered: an engine that stands still is not asked again on top of it. */
+    let asked: Promise<unknown> | undefined;
+    const answer = (): Promise<unknown> =>
+      (asked ??= ask().finally(() => {
+        asked = undefined;
+      }));
     while (!stopping.signal.aborted) {
       const before = health.get(name);
       try {
-        await ask();
+        await within(answer());
         if (before?.state === "down") logger.info({ engine: name }, "the engine answers again");
         health.set(name, { name, state: "up" });
       } catch (error) {
@@ -68,7 +73,8 @@ export function monitorEngines(engines: Engines, logger: Logger): Running & HasH
   };
 }
 
-async function within(answer: Promise<void>): Promise<void> {
+/** Neither of the clients' own deadlines holds for a server that accepts and then says nothing. */
+async function within(answer: Promise<unknown>): Promise<void> {
   const timeout = new AbortController();
   const tooLate = sleep(ANSWER_WITHIN_MS, undefined, { signal: timeout.signal }).then(() => {
     throw new Error(`no answer within ${ANSWER_WITHIN_MS} ms`);
