@@ -71,6 +71,7 @@ export function follow(deps: FollowerDeps, options: FollowerOptions): Follower {
         position = batch.position;
         if (position !== undefined) checkpoint.moveTo(position);
         eventsHandled += batch.events.length;
+        if (backoff.failures > 0) logger.info({ failures: backoff.failures }, "following the log again");
         backoff.reset();
         trouble = undefined;
         options.handled?.(batch);
@@ -98,8 +99,11 @@ export function follow(deps: FollowerDeps, options: FollowerOptions): Follower {
           caughtUp.reject(error);
           return;
         }
-        trouble = { state: "degraded", detail: messageOf(error) };
-        logger.warn({ error: messageOf(error), failures: backoff.failures }, "lost the log; subscribing again");
+        const detail = messageOf(error);
+        // Each cause once: an engine that is away for an hour is a line of each follower, not a thousand.
+        const level = trouble?.detail === detail ? "debug" : "warn";
+        trouble = { state: "degraded", detail };
+        logger[level]({ error: detail, failures: backoff.failures }, "lost the log; subscribing again");
         await backoff.wait(stopping.signal).catch(() => undefined);
       }
     }

@@ -1,3 +1,4 @@
+import DataLoader from "dataloader";
 import type { Filter } from "mongodb";
 import type { DeviceStatus } from "../../domain/device/index.js";
 import type { Generations } from "../generations.js";
@@ -28,16 +29,20 @@ export interface DeviceQueries {
 
 export function createDeviceQueries(generations: Generations): DeviceQueries {
   const collection = () => generations.current<DeviceDocument>("devices");
-  return {
-    async find(tenantId, deviceId) {
-      return (await (await collection()).findOne({ _id: deviceDocumentId(tenantId, deviceId) })) ?? undefined;
-    },
-    async findMany(tenantId, deviceIds) {
-      const ids = deviceIds.map((deviceId) => deviceDocumentId(tenantId, deviceId));
+  // Those who ask in the same moment share a query: a batch of changes that is shown wakes all who waited for it, and a
+  // gateway's restart brings its whole fleet back at once. Nothing is remembered.
+  const byId = new DataLoader<string, DeviceDocument | undefined>(
+    async (ids) => {
       const found = await (await collection()).find({ _id: { $in: ids } }).toArray();
-      const byId = new Map(found.map((document) => [document._id, document]));
-      return ids.map((id) => byId.get(id));
+      const documents = new Map(found.map((document) => [document._id, document]));
+      return ids.map((id) => documents.get(id));
     },
+    { cache: false, maxBatchSize: 500 },
+  );
+  return {
+    find: (tenantId, deviceId) => byId.load(deviceDocumentId(tenantId, deviceId)),
+    findMany: (tenantId, deviceIds) =>
+      Promise.all(deviceIds.map((deviceId) => byId.load(deviceDocumentId(tenantId, deviceId)))),
     async page(tenantId, query, page) {
       return findPage(await collection(), filterOf(tenantId, query), page);
     },
