@@ -6,7 +6,7 @@ import { isFleetlogError, messageOf } from "./platform/errors.js";
 import type { Running } from "./platform/lifecycle.js";
 import { createLogger } from "./platform/logger.js";
 import { runRoles } from "./run-roles.js";
-import { startPlatform } from "./supervisor.js";
+import { startPlatform } from "./supervisor/index.js";
 
 /**
  * Roles in, running system out. Started by a person it supervises the processes of this machine; started by that

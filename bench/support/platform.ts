@@ -12,8 +12,8 @@ import { Lifecycle } from "../../src/platform/lifecycle.js";
 import type { Running } from "../../src/platform/lifecycle.js";
 import { createLogger } from "../../src/platform/logger.js";
 import { issueToken } from "../../src/rest/tokens.js";
-import { startPlatform } from "../../src/supervisor.js";
-import type { Platform } from "../../src/supervisor.js";
+import { startPlatform } from "../../src/supervisor/index.js";
+import type { Platform } from "../../src/supervisor/index.js";
 import type { Say } from "./bench.js";
 
 export interface BenchPlatform extends Running {

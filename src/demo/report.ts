@@ -1,5 +1,5 @@
 /** The demo's lines for people. */
-import type { Platform } from "../supervisor.js";
+import type { Platform } from "../supervisor/index.js";
 import type { AlertLog, HeardAlert } from "./alert-log.js";
 import type { SimulatedDevice } from "./device.js";
 import type { Latencies } from "./latencies.js";
