@@ -5,7 +5,7 @@ import { DomainError } from "../domain/error.js";
 import { encodeEvent, readAggregateEvents, schemaVersionOf, streamName } from "../events/index.js";
 import type { Category, FleetlogEvent, LogPosition } from "../events/index.js";
 import { BoundedMap } from "../platform/bounded-map.js";
-import { FleetlogError, isFleetlogError, messageOf } from "../platform/errors.js";
+import { FleetlogError, isFleetlogError } from "../platform/errors.js";
 import { derivedId } from "../platform/ids.js";
 import type { Actor } from "./actor.js";
 import { actorName } from "./actor.js";
@@ -101,7 +101,8 @@ export async function handleCommand<C extends Category>(
       if (!(error instanceof WrongExpectedVersionError)) {
         throw new FleetlogError(
           "UNAVAILABLE",
-          `the event store did not take ${request.command.type}: ${messageOf(error)}; try again`,
+          // Its own words name addresses, which are nobody's business outside: the log has the cause.
+          `the event store did not take ${request.command.type}: try again`,
           {},
           { cause: error },
         );

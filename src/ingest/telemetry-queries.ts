@@ -3,7 +3,7 @@
  * layout (fields, tags, the nanoseconds below a reading's time) ends here: callers see metrics and milliseconds.
  */
 import type { Influx } from "../engines/influx.js";
-import { FleetlogError, messageOf } from "../platform/errors.js";
+import { FleetlogError } from "../platform/errors.js";
 import type { MetricValue } from "./reading.js";
 import { MEASUREMENT, fieldOf, metricOf } from "./writer/line-protocol.js";
 
@@ -97,7 +97,8 @@ export function createTelemetryQueries(influx: Influx): TelemetryQueries {
     } catch (error) {
       throw new FleetlogError(
         "UNAVAILABLE",
-        `the telemetry store does not answer: ${messageOf(error)}`,
+        // What the client says names addresses: the log has it, as the cause.
+        "the telemetry store does not answer: try again",
         {},
         { cause: error },
       );
@@ -105,7 +106,12 @@ export function createTelemetryQueries(influx: Influx): TelemetryQueries {
     const results = answer.results ?? [];
     const failure = answer.error ?? results.find((result) => result.error !== undefined)?.error;
     if (failure !== undefined)
-      throw new FleetlogError("UNAVAILABLE", `the telemetry store refuses the query: ${failure}`);
+      throw new FleetlogError(
+        "UNAVAILABLE",
+        "the telemetry store refuses the query: ask for less, or try again",
+        {},
+        { cause: new Error(failure) },
+      );
     return results;
   }
 

@@ -159,6 +159,18 @@ describe("NATS", () => {
   });
 });
 
+test("while the registry is away nobody is told where it stands", async () => {
+  under.models.failure = new Error("connect ECONNREFUSED 10.0.0.7:27017");
+  try {
+    const response = await send("acme/stranger/telemetry", '{"a":1}');
+    const text = await response.text();
+    expect([response.status, JSON.parse(text)]).toMatchObject([503, { error: { code: "UNAVAILABLE" } }]);
+    expect(text + JSON.stringify(await ask("acme", "stranger", '{"a":1}'))).not.toContain("10.0.0.7");
+  } finally {
+    under.models.failure = undefined;
+  }
+});
+
 describe("the registry", () => {
   test("serves what it has while the document store is away, and concurrent loads share one query", async () => {
     under.models.put("acme", "shared");

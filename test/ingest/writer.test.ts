@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { connectInflux } from "../../src/engines/influx.js";
 import { createTelemetryQueries, startWriter } from "../../src/ingest/index.js";
 import type { Reading } from "../../src/ingest/index.js";
 import { encodeFrame } from "../../src/ingest/frame.js";
@@ -201,6 +202,13 @@ describe("telemetry queries", () => {
     const [series] = await queries.series("victim", "d1", { ...everything, metrics: [metric, 'n\\"'] });
     expect(series?.raw).toEqual([]);
     expect(await queries.count("victim", { ...everything, metric: "n" })).toBe(1);
+  });
+
+  test("a store that is away is said to be away, and not where it stands", async () => {
+    const away = createTelemetryQueries(connectInflux({ url: "http://127.0.0.1:9", org: "o", bucket: "b" }));
+    const failure: unknown = await away.latest("t", "d").catch((error: unknown) => error);
+    expect(failure).toMatchObject({ code: "UNAVAILABLE", cause: expect.any(Error) as Error });
+    expect((failure as Error).message).not.toContain("127.0.0.1");
   });
 
   test("more than may be asked is refused with the bound", async () => {

@@ -81,7 +81,8 @@ export function registerDeviceRoutes(app: FastifyInstance, deps: DeviceRoutesDep
     try {
       found = await registry.find(tenant, device);
     } catch (error) {
-      throw new FleetlogError("UNAVAILABLE", `the registry does not answer, try again: ${messageOf(error)}`);
+      logger.debug({ error: messageOf(error) }, "a device's request came while the registry was away");
+      throw new FleetlogError("UNAVAILABLE", "the registry does not answer: try again");
     }
     const outcome = login(found, key, Date.now());
     if (outcome.ok) {

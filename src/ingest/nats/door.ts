@@ -57,7 +57,11 @@ export function startNatsDoor({ nc, ingest, registry, logger, maxPayloadBytes }:
     else {
       registry.find(tenant, device).then(
         (found) => accept(message, found),
-        (error: unknown) => answer(message, failed("UNAVAILABLE", `the registry does not answer: ${messageOf(error)}`)),
+        (error: unknown) => {
+          logger.debug({ error: messageOf(error) }, "a message came while the registry was away");
+          ingest.counters.rejected("nats", "UNAVAILABLE");
+          answer(message, failed("UNAVAILABLE", "the registry does not answer: try again"));
+        },
       );
     }
   }
