@@ -366,6 +366,16 @@ describe("bad input", () => {
     }
   });
 
+  test("one device takes not the places of all others: beyond 32 connections its oldest goes", async () => {
+    const oldest = await under.connect({ protocolVersion: 5, clientId: "oldest" });
+    const end = ended(oldest);
+    const others = await Promise.all(
+      Array.from({ length: 32 }, (_, n) => under.connect({ protocolVersion: 5, clientId: `n${n}` })),
+    );
+    expect((await end).code).toBe(0x97);
+    expect(others.every(({ connected }) => connected)).toBe(true);
+  });
+
   test("who never logs in is sent away", async () => {
     const socket = createConnection({ host: "127.0.0.1", port: under.gateway.port });
     await once(socket, "close");

@@ -4,6 +4,7 @@ export type EndReason =
   | "connection-lost"
   | "keep-alive"
   | "taken-over"
+  | "too-many-of-device"
   | "not-welcome"
   | "protocol"
   | "too-large"

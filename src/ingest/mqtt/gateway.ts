@@ -42,6 +42,8 @@ export interface MqttGateway extends Running, HasHealth {
 
 /** Topic, packet identifier and properties around a payload. */
 const PACKET_OVERHEAD_BYTES = 1_024;
+/** One device, or who has its key, may not take the places of all others. */
+const MAX_PER_DEVICE = 32;
 const SWEEP_MS = 1_000;
 /** Lines between two sweeps: strangers may not fill the log. */
 const MAX_REFUSALS_LOGGED = 10;
@@ -106,6 +108,12 @@ export async function startMqttGateway(deps: MqttGatewayDeps, options: MqttGatew
     for (const other of others) {
       if (other.clientId !== connection.clientId) continue;
       other.close("taken-over", reasons.sessionTakenOver, "another connection has logged in with the same client id");
+    }
+    // The oldest goes: it is the likeliest to be one that the device has forgotten.
+    const [oldest] = others;
+    if (others.size >= MAX_PER_DEVICE && oldest !== undefined) {
+      const message = `a device has at most ${MAX_PER_DEVICE} connections: the oldest is ended for a new one`;
+      oldest.close("too-many-of-device", reasons.quotaExceeded, message);
     }
     others.add(connection);
     // Again, because the set leaves the map with its last connection.
