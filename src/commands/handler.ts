@@ -126,11 +126,13 @@ async function decideOnce(
   stream: string,
   request: CommandRequest,
 ): Promise<CommandOutcome> {
-  const known = recent.get(stream);
-  const earlier = known?.outcomes.get(request.commandId);
+  // Of a stream that is not remembered it is supposed that there is none: what creates a thing then needs no look first.
+  const supposed = recent.get(stream) ?? absent(request.category);
+  const earlier = supposed.outcomes.get(request.commandId);
   if (earlier !== undefined) return { ...earlier, changed: true, retried: true };
-  const events = known === undefined ? [] : eventsOrNone(request, known.state);
-  if (known !== undefined && events.length > 0) return append(client, recent, stream, request, known, events);
+  const events = eventsOrNone(request, supposed.state);
+  // A creation that was wrong to suppose so meets the stream, and is decided again on its history.
+  if (events.length > 0) return append(client, recent, stream, request, supposed, events);
 
   const loaded = await load(client, request.category, stream);
   recent.set(stream, loaded);
@@ -184,6 +186,10 @@ async function append(
   const state = events.reduce((folded, event) => decider.evolve(folded, event), loaded.state);
   recent.set(stream, { state, revision, position, outcomes: loaded.outcomes });
   return { changed: true, retried: false, revision, position };
+}
+
+function absent(category: Category): Loaded {
+  return { state: deciders[category].initialState, revision: undefined, position: undefined, outcomes: new Map() };
 }
 
 async function load(client: EventStoreDBClient, category: Category, stream: string): Promise<Loaded> {

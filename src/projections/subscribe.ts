@@ -11,7 +11,7 @@ export const BATCH_EVENTS = 1_000;
  * Once live, a batch waits so long for more: each costs the stores three durable round trips, however many events are in it.
  * Without it, 1,000 commands a second would make as many batches of one.
  */
-const LINGER_MS = 5;
+const LINGER_MS = 10;
 
 export interface Batch {
   /** In log order; empty when only `position` moved on. */
