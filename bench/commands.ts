@@ -13,7 +13,7 @@ import { startBenchPlatform } from "./support/platform.js";
 import type { BenchPlatform } from "./support/platform.js";
 import { timed, until } from "./support/work.js";
 
-const sizes = { commands: 9_000, concurrency: 64, devices: 10, configurations: 200 };
+const sizes = { commands: 15_000, concurrency: 96, devices: 10, configurations: 200 };
 
 interface Shown {
   readonly it: { readonly shown: boolean };

@@ -7,12 +7,13 @@ export interface PlannedProcess {
 
 /**
  * How the roles share the processes of one machine, in the order they start; they stop the other way round, so doors
- * close before the pipes behind them. The gateway has a process of its own because it is the busiest, and the
- * read side one of its own so that no query slows an acknowledgement.
+ * close before the pipes behind them. The gateway has a process of its own because it is the busiest; the API has one so
+ * that no query slows an acknowledgement, and the projector so that showing a command does not compete with taking the next.
  */
 const processes: readonly PlannedProcess[] = [
   { name: "telemetry", roles: ["writer", "processor"] },
-  { name: "api", roles: ["projector", "workflows", "api"] },
+  { name: "projector", roles: ["projector", "workflows"] },
+  { name: "api", roles: ["api"] },
   { name: "gateway", roles: ["gateway"] },
 ];
 

@@ -33,7 +33,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-const names: readonly ProcessName[] = ["gateway", "telemetry", "api", "engines", "nats-server", "influxd"];
+const names: readonly ProcessName[] = ["gateway", "telemetry", "projector", "api", "engines", "nats-server", "influxd"];
 
 describe("kill -9 under load", () => {
   let fleetlog: Fleetlog;
@@ -201,7 +201,7 @@ describe("the whole platform", () => {
     expect(await first.stop()).toBe(0);
     expect(pids.filter((pid) => isAlive(pid))).toEqual([]);
     const stopped = first.log.flatMap(({ msg, name }) => (msg === "stopped" ? [name] : []));
-    expect(stopped).toEqual(["gateway", "api", "telemetry", "engines", "fleetlog"]);
+    expect(stopped).toEqual(["gateway", "api", "projector", "telemetry", "engines", "fleetlog"]);
     await load.abandon();
 
     const second = await startFleetlog({ dataDir });
