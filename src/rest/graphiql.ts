@@ -71,7 +71,7 @@ root.render(
     headers: location.hash.includes("token=") ? JSON.stringify({ Authorization: "Bearer " + token }, null, 2) : undefined,
     defaultEditorToolsVisibility: "headers",
     isHeadersEditorEnabled: true,
-    defaultQuery: "# Put a token into the Headers below.\\n\\nquery Devices {\\n  devices(first: 10) {\\n    totalCount\\n    edges { node { deviceId name status lastSeen connectivity { online } } }\\n  }\\n}\\n",
+    defaultQuery: "# Put a token into the Headers below, then press the\\n# sign at the lower left that fetches the schema again.\\n\\nquery Devices {\\n  devices(first: 10) {\\n    totalCount\\n    edges { node { deviceId name status lastSeen connectivity { online } } }\\n  }\\n}\\n",
   }),
 );
 `;
