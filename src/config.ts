@@ -60,7 +60,7 @@ export const configSchema = z.object({
     .default(366),
 });
 
-/** Variables of CONTRACT whose doors are not built yet: named as such instead of being ignored. */
+/** Variables whose names are fixed (docs/reference/configuration.md) and whose doors are not built yet: named as such instead of being ignored. */
 const notYet = ["FLEETLOG_MQTTS_PORT", "FLEETLOG_COAP_PORT", "FLEETLOG_COAPS_PORT", "MQTT_BROKER_URL"] as const;
 
 /** What `npx fleetlog` reads (src/cli/settings.ts): in one shell with the platform they are no spelling mistakes of ours. */

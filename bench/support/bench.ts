@@ -20,7 +20,7 @@ export interface Baseline {
 }
 
 export interface Outcome {
-  /** The keys of CONTRACT's table, and more. */
+  /** The keys of the bench's last line; those that were ever promised keep their names. */
   readonly figures: Readonly<Record<string, unknown>>;
   /** The same kind of load without us, measured in the same run. */
   readonly baseline?: Baseline;

@@ -1,6 +1,6 @@
 /**
  * A frame is what the doors put into JetStream: up to 200 readings that share one acknowledgement. One acknowledgement
- * a message would cost more than everything else that happens to it (DESIGN.md, "What the machine can do").
+ * a message would cost more than everything else that happens to it.
  *
  * Format: one version byte, then UTF-8 JSON: an array of groups `[tenant, device, type, site or 0, flags, reading…]`,
  * a reading being `[receivedAt, timestamp, values]`. Readings of one device that follow each other share a group, and

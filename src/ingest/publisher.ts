@@ -1,6 +1,6 @@
 /**
  * Publishing into JetStream with one shared reply inbox and a table of callbacks: a promise, a timer and a request
- * per publish, as `js.publish` has them, cost seven times as much (PITFALLS, "nats 2.29").
+ * per publish, as `js.publish` has them, cost seven times as much with nats 2.29.
  */
 import { createInbox, Events } from "nats";
 import type { Msg, NatsConnection, NatsError } from "nats";

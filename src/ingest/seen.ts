@@ -1,4 +1,4 @@
-/** Tells who was heard and when, in bulk: last-seen is no event per packet (DESIGN, "Presence"). */
+/** Tells who was heard and when, in bulk: last-seen is no event per packet. */
 import type { NatsConnection } from "nats";
 import type { Running } from "../platform/lifecycle.js";
 import { subjects } from "../platform/subjects.js";

@@ -1,4 +1,4 @@
-/** The topics of CONTRACT.md, "Devices". The HTTP door has the same paths. */
+/** The topics of docs/reference/topics.md. The HTTP door has the same paths. */
 import { refusal } from "./pipeline/refusal.js";
 import type { Refusal } from "./pipeline/refusal.js";
 

@@ -1,7 +1,7 @@
 /**
  * Last-seen times, and the devices that fall silent. A device that leaves says so, or its connection's end does; one
  * whose gateway died with it does not. So devices that are shown online and that no gateway names any more are swept up:
- * but only after we ourselves have been watching for long enough to know (DESIGN, "Presence").
+ * but only after we ourselves have been watching for long enough to know (docs/architecture.md, "Presence is not invented").
  */
 import type { AnyBulkWriteOperation, Db } from "mongodb";
 import type { NatsConnection } from "nats";

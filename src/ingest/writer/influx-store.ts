@@ -1,6 +1,6 @@
 /**
  * Writing lines so that the answer means something. The client's own retries and automatic flushes lose data without a
- * word (PITFALLS, "@influxdata/influxdb-client"): here every write is one request, and its outcome is the caller's.
+ * word (a failed flush is forgotten by the next, a full buffer drops its oldest): here every write is one request, and its outcome is the caller's.
  */
 import { HttpError } from "@influxdata/influxdb-client";
 import type { WriteApi } from "@influxdata/influxdb-client";

@@ -1,5 +1,5 @@
 /**
- * Readings as InfluxDB lines: one line a reading, one field a metric (DESIGN, "Points are wide").
+ * Readings as InfluxDB lines: one line a reading, one field a metric (docs/architecture.md, "Points are wide").
  *
  * A field has one type per database, whoever writes it, so one tenant's text must not stand in the way of another's
  * number under the same name: a number's field bears the metric's name, a string's is `{metric}:s`, a boolean's
