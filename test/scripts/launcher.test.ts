@@ -8,7 +8,6 @@ import { type Clone, makeClone } from "./clone.js";
 /** Ends by itself with its first argument as the code; "wait" waits for signals and tells each. */
 const program = `
 const [first = "0", ...rest] = process.argv.slice(2);
-process.stdout.write(\`\${process.pid} \${rest.join(",")}\\n\`);
 if (first === "wait") {
   process.on("SIGINT", () => process.stdout.write("SIGINT\\n"));
   process.on("SIGTERM", () => {
@@ -19,6 +18,8 @@ if (first === "wait") {
 } else {
   process.exitCode = Number(first);
 }
+// Last: whoever reads it may send signals at once.
+process.stdout.write(\`\${process.pid} \${rest.join(",")}\\n\`);
 `;
 
 let clone: Clone;

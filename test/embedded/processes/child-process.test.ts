@@ -93,7 +93,10 @@ describe("a supervised child", () => {
   });
 
   it("can be stopped while it is down", async () => {
-    const child = await supervise();
+    let isReady = true;
+    const child = await supervise({ ready: () => isReady });
+    // What is started again is never ready, so that it stays down long enough to be seen.
+    isReady = false;
     process.kill(pidOf(child), "SIGKILL");
     await waitFor(() => child.health()[0]?.state === "down");
     await child.stop();
