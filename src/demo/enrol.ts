@@ -56,7 +56,7 @@ async function enrol(client: GraphqlClient, member: Enrolled): Promise<string> {
 }
 
 /** Activates a registered device and gives it its key. */
-export async function issueKey(client: GraphqlClient, deviceId: string): Promise<string> {
+async function issueKey(client: GraphqlClient, deviceId: string): Promise<string> {
   const { issueCredential } = await client.ask<{ readonly issueCredential: { readonly apiKey: string | null } }>(
     `mutation ($device: ID!) {
       activateDevice(input: { deviceId: $device }) { shown }

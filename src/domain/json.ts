@@ -7,7 +7,7 @@ export interface JsonObject {
 }
 
 /** Configuration and metadata are bounded so that one device's stream stays readable in one go. */
-export const MAX_JSON_BYTES = 64 * 1024;
+const MAX_JSON_BYTES = 64 * 1024;
 
 /** Objects and arrays within each other. The document store takes 100 levels, and some are ours. */
 export const MAX_JSON_DEPTH = 32;

@@ -6,7 +6,7 @@
 type Upcaster = (data: unknown) => unknown;
 
 /** The version that is written today; 1 where nothing is said. */
-export const schemaVersions: Readonly<Record<string, number>> = {};
+const schemaVersions: Readonly<Record<string, number>> = {};
 
 /** `upcasters[type][version]` takes the data from that version to the next. */
 const upcasters: Readonly<Record<string, Readonly<Record<number, Upcaster>>>> = {};

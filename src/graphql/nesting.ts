@@ -3,7 +3,7 @@ import { Lexer, Source, TokenKind } from "graphql";
 import { FleetlogError } from "../platform/errors.js";
 
 /** Far beyond MAX_DEPTH, with what an input may hold; far below what a stack holds. */
-export const MAX_NESTING = 200;
+const MAX_NESTING = 200;
 
 /** Throws QUERY_TOO_COMPLEX. What is no GraphQL at all is left to the parser, which says so better. */
 export function checkNesting(text: string): void {

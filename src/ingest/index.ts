@@ -3,7 +3,7 @@ export type { MetricValue, Reading } from "./reading.js";
 export { decodeFrame, encodeFrame, MAX_FRAME_READINGS } from "./frame.js";
 export { feedFrames } from "./frame-feed.js";
 export type { Frame, FrameFeed, FrameFeedOptions } from "./frame-feed.js";
-export { ACK_WAIT_MS, ensureIngestStreams, frameConsumers, reportConsumer } from "./jetstream.js";
+export { ACK_WAIT_MS, ensureIngestStreams } from "./jetstream.js";
 export type { FrameConsumer, StreamBounds } from "./jetstream.js";
 export { createIngest } from "./ingest.js";
 export type { Ingest, IngestOptions, Outcome, Presence } from "./ingest.js";

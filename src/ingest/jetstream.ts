@@ -1,14 +1,11 @@
 /** The streams that ingest fills, created before anything is published: a frame must find its consumers waiting. */
 import { AckPolicy, DiscardPolicy, NatsError, nanos, RetentionPolicy, StorageType } from "nats";
 import type { ConsumerConfig, JetStreamManager, NatsConnection, StreamConfig } from "nats";
-import { streams } from "../platform/subjects.js";
+import { reportConsumer, streams } from "../platform/subjects.js";
 
 /** The durable consumers of FLEETLOG_FRAMES. A frame is removed when all of them have acknowledged it. */
-export const frameConsumers = ["writer", "processor", "relay"] as const;
+const frameConsumers = ["writer", "processor", "relay"] as const;
 export type FrameConsumer = (typeof frameConsumers)[number];
-
-/** The durable consumer of FLEETLOG_REPORTS. */
-export const reportConsumer = "workflows";
 
 export interface StreamBounds {
   /** When the frames fill it, devices are held back (QoS 1 is not acknowledged) until a consumer has made room. */

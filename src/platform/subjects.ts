@@ -38,3 +38,6 @@ export const streams = {
   rejections: "FLEETLOG_REJECTIONS",
   events: "FLEETLOG_EVENTS",
 } as const;
+
+/** The durable consumer of the reports: ingest makes it, the workflows read it. */
+export const reportConsumer = "workflows";

@@ -1,6 +1,5 @@
-export { readinessOf } from "./operations.js";
 export type { OperationsDeps, Readiness } from "./operations.js";
-export { createHttpServer, startHttpServer } from "./server.js";
+export { startHttpServer } from "./server.js";
 export type { HttpServer, HttpServerDeps } from "./server.js";
 export { bearerToken, createTokenVerifier, issueToken, verifyToken } from "./tokens.js";
 export type { Session, TokenClaims } from "./tokens.js";

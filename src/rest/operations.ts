@@ -11,7 +11,7 @@ export interface OperationsDeps {
 export type Readiness = "up" | "degraded" | "down";
 
 /** As bad as its worst part. */
-export function readinessOf(parts: readonly PartHealth[]): Readiness {
+function readinessOf(parts: readonly PartHealth[]): Readiness {
   if (parts.some(({ state }) => state === "down")) return "down";
   return parts.some(({ state }) => state === "degraded") ? "degraded" : "up";
 }

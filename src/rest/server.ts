@@ -26,7 +26,7 @@ export interface HttpServerDeps extends OperationsDeps {
 }
 
 /** The one HTTP server of a process, not yet listening. Every request has a correlation id, `request.id`, given back in its answer. */
-export async function createHttpServer(deps: HttpServerDeps): Promise<FastifyInstance> {
+async function createHttpServer(deps: HttpServerDeps): Promise<FastifyInstance> {
   const app = fastify({
     loggerInstance: deps.logger.child({ part: "http" }),
     disableRequestLogging: true,

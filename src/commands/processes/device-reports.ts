@@ -14,7 +14,7 @@ import type { HasHealth, PartHealth, Running } from "../../platform/lifecycle.js
 import type { Logger } from "../../platform/logger.js";
 import { Counter } from "../../platform/metrics.js";
 import type { Registry } from "../../platform/metrics.js";
-import { streams, subjects } from "../../platform/subjects.js";
+import { reportConsumer, streams, subjects } from "../../platform/subjects.js";
 import type { Commands } from "../index.js";
 import type { DeviceActivity } from "./device-activity.js";
 import { createDeviceHealthStore } from "./device-health.js";
@@ -41,7 +41,6 @@ export interface DeviceReportsOptions {
   readonly settleMs?: number;
 }
 
-const CONSUMER = "workflows";
 const CONCURRENT = 64;
 const TAKEN = 256;
 
@@ -152,7 +151,7 @@ export function startDeviceReports(deps: DeviceReportsDeps, options: DeviceRepor
     const backoff = new Backoff({ initialMs: 100, maxMs: 5_000 });
     while (!stopping.signal.aborted) {
       try {
-        const consumer = await nc.jetstream().consumers.get(streams.reports, CONSUMER);
+        const consumer = await nc.jetstream().consumers.get(streams.reports, reportConsumer);
         messages = await consumer.consume({ max_messages: TAKEN });
         for await (const message of messages) {
           // Given back at once, or they would be behind everything newer when `ack_wait` is over.

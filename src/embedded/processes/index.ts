@@ -4,7 +4,7 @@ export { lockDataDir } from "./data-dir-lock.js";
 export { findOrInstall } from "./find-or-install.js";
 export type { FindOrInstallOptions, OnProgress, Program } from "./find-or-install.js";
 export { choosePort } from "./free-port.js";
-export { influxDatabase, startInflux } from "./influx.js";
+export { startInflux } from "./influx.js";
 export { startNats } from "./nats.js";
 export type { NatsOptions } from "./nats.js";
 export { startNodeProcess, whenParentGone } from "./node-process.js";

@@ -14,7 +14,7 @@ import { type LocalServer, onFreePort, type ServerOptions } from "./server-optio
 const host = "127.0.0.1";
 
 /** The database that every local server has. */
-export const influxDatabase = "fleetlog";
+const influxDatabase = "fleetlog";
 
 /** Throws FleetlogError UNAVAILABLE when the program is not to be had or does not start. */
 export async function startInflux(options: ServerOptions): Promise<LocalServer> {

@@ -38,7 +38,7 @@ export async function killAndWait(seen: ProcessIdentity, withinMs = 10_000): Pro
 }
 
 /** A signal to a process that may be gone already, which is what the signal wanted. Any other failure is thrown. */
-export function killQuietly(pid: number, signal: NodeJS.Signals): void {
+function killQuietly(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch (error) {

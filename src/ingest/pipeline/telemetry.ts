@@ -8,11 +8,11 @@ import { quoted, refusal } from "./refusal.js";
 import type { Refusal } from "./refusal.js";
 
 /** What one message may hold; published in docs/reference. */
-export const MAX_READINGS = 1_000;
-export const MAX_METRICS = 256;
-export const MAX_STRING_LENGTH = 1_024;
+const MAX_READINGS = 1_000;
+const MAX_METRICS = 256;
+const MAX_STRING_LENGTH = 1_024;
 /** How far a device's clock may be ahead of ours. */
-export const MAX_FUTURE_MS = 5 * 60_000;
+const MAX_FUTURE_MS = 5 * 60_000;
 
 export interface TelemetryLimits {
   /** How old a reading's timestamp may be. */

@@ -76,7 +76,7 @@ export function resolve(tenantId: string, id: AlertId, resolution: Resolution, n
 const words: Readonly<Record<Operator, string>> = { GT: "above", GTE: "at or above", LT: "below", LTE: "at or below" };
 
 /** For people: "temperature 92.4 of press-1 is above 90 for 300 s". */
-export function alertMessage({ condition }: Pick<Rule, "condition">, deviceId: string, value: number): string {
+function alertMessage({ condition }: Pick<Rule, "condition">, deviceId: string, value: number): string {
   const { metric, operator, threshold, forSeconds } = condition;
   const lasting = forSeconds === 0 ? "" : ` for ${forSeconds} s`;
   return `${metric} ${Number(value.toPrecision(6))} of ${deviceId} is ${words[operator]} ${threshold}${lasting}`;

@@ -63,7 +63,7 @@ export function collectionFor(store: Store, namespace: string): Collection {
 }
 
 /** The document with its `_id` in front, a new one if it has none. Throws for an `_id` that none may have. */
-export function withIdFirst(document: Buffer): Buffer {
+function withIdFirst(document: Buffer): Buffer {
   if (document.length > maxDocumentBytes) {
     throw new CommandError(
       2,

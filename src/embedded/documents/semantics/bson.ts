@@ -194,7 +194,7 @@ export function decodeValue({ type, bytes, start, end }: RawValue): unknown {
 }
 
 /** The document `{v: value}`. */
-export function wrapValue(value: RawValue): Buffer {
+function wrapValue(value: RawValue): Buffer {
   return buildDocument([{ name: "v", value }]);
 }
 

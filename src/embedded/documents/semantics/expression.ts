@@ -14,7 +14,7 @@ export function promoted(value: unknown): unknown {
   return decodePromoted(encodeDocument({ v: value }))["v"];
 }
 
-export function promotedFields(fields: Fields): Document {
+function promotedFields(fields: Fields): Document {
   return fields instanceof RawDocument ? decodePromoted(fields.bytes) : decodePromoted(encodeDocument(fields));
 }
 

@@ -209,7 +209,7 @@ function oneOf(operator: string, operand: unknown): ValueTest {
 }
 
 /** The pattern as JavaScript takes it. Options: i, m, s, u as themselves; x (extended) is refused. */
-export function toRegExp(operand: unknown, options: unknown): RegExp {
+function toRegExp(operand: unknown, options: unknown): RegExp {
   const pattern = operand instanceof BSONRegExp ? operand.pattern : operand;
   if (typeof pattern !== "string") throw new CommandError(2, "$regex has to be a string");
   const given = typeof options === "string" ? options : operand instanceof BSONRegExp ? operand.options : "";
@@ -275,7 +275,7 @@ export function elementTest(operand: unknown, depth: number): ValueTest {
   return (item) => isPlainObject(item) && matcher(item);
 }
 
-export function isTruthy(value: unknown): boolean {
+function isTruthy(value: unknown): boolean {
   if (typeof value === "boolean") return value;
   const number = numberOf(value);
   if (number !== undefined) return number !== 0;

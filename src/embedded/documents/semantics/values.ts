@@ -31,10 +31,6 @@ export function numberOf(value: unknown): number | undefined {
   return undefined;
 }
 
-export function isNumeric(value: unknown): boolean {
-  return rankOf(value) === rank.number;
-}
-
 export function isDecimal(value: unknown): value is Decimal128 {
   return typeof value === "object" && value !== null && "_bsontype" in value && value._bsontype === "Decimal128";
 }

@@ -8,7 +8,7 @@ import type { StreamRules } from "../storage/stream-head.js";
 const DELETED_TB = "9223372036854775807";
 
 export const METADATA_TYPE = "$metadata";
-export const DELETED_TYPE = "$streamDeleted";
+const DELETED_TYPE = "$streamDeleted";
 
 export function metadataStreamOf(stream: string): string {
   return `$$${stream}`;
