@@ -1,5 +1,6 @@
 /** Stores what has changed, and only then acknowledges the frames that changed it: one round at a time, about one a second. */
 import type { JsMsg } from "nats";
+import { ACK_WAIT_MS } from "../ingest/index.js";
 import { Backoff } from "../platform/backoff.js";
 import { messageOf } from "../platform/errors.js";
 import type { Logger } from "../platform/logger.js";
@@ -20,8 +21,8 @@ export interface SnapshotsDeps {
 const MAX_HELD = 2_048;
 /** So many wait no longer for the next round. */
 const ROUND_FRAMES = 512;
-/** Well within the consumer's `ack_wait`: frames that wait for a store that is away are not delivered again and again. */
-const STILL_WORKING_MS = 20_000;
+/** With the pause between two tries well within the consumer's `ack_wait`: frames that wait for a store that is away are not delivered again and again. */
+const STILL_WORKING_MS = ACK_WAIT_MS / 4;
 
 export interface Snapshots {
   /** An evaluated frame: acknowledged with the next snapshot. */
