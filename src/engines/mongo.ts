@@ -19,6 +19,9 @@ export function connectMongo(url: string, database: string): Mongo {
     heartbeatFrequencyMS: 2_000,
     ignoreUndefined: true,
     maxPoolSize: 20,
+    // Without bounds (the driver's defaults), an operation that begins just as the server is killed can wait for ever.
+    waitQueueTimeoutMS: 5_000,
+    socketTimeoutMS: 20_000,
   });
   return { db: client.db(database), close: () => client.close() };
 }

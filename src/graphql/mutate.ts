@@ -1,6 +1,7 @@
 import type { CommandRequest } from "../commands/index.js";
 import type { CommandOutcome } from "../commands/index.js";
 import type { Category } from "../events/index.js";
+import { withDeadline } from "../platform/deadline.js";
 import { FleetlogError, messageOf } from "../platform/errors.js";
 import { newId } from "../platform/ids.js";
 import type { GraphqlContext } from "./context.js";
@@ -38,7 +39,7 @@ export async function decideAndShow<C extends Category, T>(
   const outcome = await deps.commands.execute<C>({ ...request, actor, correlationId });
   try {
     const shown = await deps.shown.wait(request.category, outcome.position, SHOW_WITHIN_MS);
-    return { outcome, thing: await read(), shown };
+    return { outcome, thing: await withDeadline(read(), SHOW_WITHIN_MS, "reading the changed thing back"), shown };
   } catch (error) {
     deps.logger.warn({ correlationId, error: messageOf(error) }, "stored, but the read model could not be asked");
     return { outcome, thing: undefined, shown: false };

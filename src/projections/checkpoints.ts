@@ -1,6 +1,10 @@
 import type { Db } from "mongodb";
 import type { LogPosition } from "../events/index.js";
+import { withDeadline } from "../platform/deadline.js";
 import { messageOf } from "../platform/errors.js";
+
+/** Then it is tried again: MongoDB's driver can lose an operation whose server is killed while it is sent. */
+const ANSWER_WITHIN_MS = 3_000;
 
 interface CheckpointDocument {
   readonly _id: string;
@@ -31,7 +35,11 @@ export function createCheckpoints(db: Db): Checkpoints {
   const collection = db.collection<CheckpointDocument>("checkpoints");
   return {
     async load(name) {
-      const found = await collection.findOne({ _id: name });
+      const found = await withDeadline(
+        collection.findOne({ _id: name }),
+        ANSWER_WITHIN_MS,
+        `reading checkpoint ${name}`,
+      );
       return found === null ? undefined : { commit: BigInt(found.commit), prepare: BigInt(found.prepare) };
     },
     async store(name, { commit, prepare }, fence) {
@@ -68,7 +76,7 @@ export function createMovingCheckpoint(checkpoints: Checkpoints, name: string, f
   async function store(): Promise<void> {
     const position = latest;
     if (position === undefined || position === stored) return;
-    await checkpoints.store(name, position, fence);
+    await withDeadline(checkpoints.store(name, position, fence), ANSWER_WITHIN_MS, `storing checkpoint ${name}`);
     stored = position;
   }
 

@@ -1,6 +1,7 @@
 import type { EventStoreDBClient } from "@eventstore/db-client";
 import type { Category, LogPosition } from "../events/index.js";
 import { Backoff } from "../platform/backoff.js";
+import { withDeadline } from "../platform/deadline.js";
 import { deferred } from "../platform/deferred.js";
 import { messageOf } from "../platform/errors.js";
 import type { HasHealth, PartHealth, Running } from "../platform/lifecycle.js";
@@ -10,6 +11,9 @@ import { createMovingCheckpoint, Fenced } from "./checkpoints.js";
 import type { Checkpoints } from "./checkpoints.js";
 import type { Batch } from "./subscribe.js";
 import { subscribeInBatches } from "./subscribe.js";
+
+/** A batch takes milliseconds. One that takes so long is begun anew, which the documents' revisions make harmless. */
+const HANDLE_WITHIN_MS = 20_000;
 
 /** A read model further behind than this is called degraded, and the log says so once. */
 const LAG_ALARM_MS = 10_000;
@@ -67,7 +71,7 @@ export function follow(deps: FollowerDeps, options: FollowerOptions): Follower {
     try {
       for await (const batch of subscribeInBatches(client, categories, position, stopping.signal)) {
         if (batch.lastCreated !== undefined) lagSince = batch.lastCreated;
-        if (batch.events.length > 0) await options.handle(batch);
+        if (batch.events.length > 0) await withDeadline(options.handle(batch), HANDLE_WITHIN_MS, "handling a batch");
         position = batch.position;
         if (position !== undefined) checkpoint.moveTo(position);
         eventsHandled += batch.events.length;
