@@ -102,7 +102,11 @@ describe("the launcher", () => {
     expect(identityOf(pid)).toBeDefined();
     run.process.kill("SIGKILL");
     await waitFor(() => identityOf(pid) === undefined, { what: "the program's end" });
-    expect(run.out()).toContain("SIGTERM");
+    // What it wrote last may still be in the pipe.
+    const said = await waitFor(() => (run.out().includes("SIGTERM") ? run.out() : undefined), {
+      what: "its last word",
+    });
+    expect(said).toContain("SIGTERM");
   });
 });
 
