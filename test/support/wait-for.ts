@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
  */
 export async function waitFor<T>(
   condition: () => T | undefined | false | Promise<T | undefined | false>,
-  { what = "the condition", deadlineMs = 30_000, everyMs = 20 } = {},
+  { what = "the condition", deadlineMs = 60_000, everyMs = 20 } = {},
 ): Promise<T> {
   const end = Date.now() + deadlineMs;
   for (;;) {
