@@ -39,14 +39,18 @@ afterEach(async () => {
 
 describe("a supervised child", () => {
   it("is started again when it dies, and says so in its health", async () => {
-    const child = await supervise();
+    let isReady = true;
+    const child = await supervise({ ready: () => isReady });
     const first = pidOf(child);
     expect(child.health()).toEqual([{ name: "sleep", state: "up" }]);
 
+    // The next one is not ready before its predecessor's death has been seen: it may be there within a millisecond.
+    isReady = false;
     process.kill(first, "SIGKILL");
 
     await waitFor(() => child.health()[0]?.state === "down", { what: "its death to be seen" });
     expect(child.health()[0]?.detail).toBe("ended by SIGKILL; starting it again");
+    isReady = true;
     const second = await waitFor(() => child.health()[0]?.state === "up" && pidOf(child), { what: "its return" });
     expect(second).not.toBe(first);
   });
