@@ -1,7 +1,8 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { DeviceStatus } from "../domain/device/index.js";
-import type { MetricDefinition } from "../domain/device-type/index.js";
+import type { Calibration, DeviceStatus } from "../domain/device/index.js";
+import type { MetricDefinition, PayloadCodec } from "../domain/device-type/index.js";
 import type { DeviceId, DeviceTypeId, TenantId } from "../domain/ids.js";
+import type { TenantLimits } from "../domain/tenant/index.js";
 import type { DeviceConfiguration, DeviceCredential, DeviceDocument } from "../projections/index.js";
 
 /** What the doors need of a device: may it speak, what may it say, what does it still owe. Replaced whole on a change. */
@@ -15,13 +16,27 @@ export interface DeviceAccess {
   readonly configuration: DeviceConfiguration;
   /** Shared by all devices of the type, so that a new version of it is in force for all of them at once. */
   readonly type: TypeAccess;
+  /** The device that may speak for this one. */
+  readonly gateway?: DeviceId;
+  /** By metric name: what is made of a raw value before anything else looks at it. */
+  readonly calibration?: Readonly<Record<string, Calibration>>;
+  /** Shared by all devices of the tenant. */
+  readonly tenant?: TenantAccess;
   /** The revision of the document that this was made from. */
   readonly revision: number;
+}
+
+export interface TenantAccess {
+  readonly limits?: TenantLimits;
 }
 
 export interface TypeAccess {
   /** By name. `undefined` while the tenant has not defined the type: then any metric is taken. */
   readonly metrics: ReadonlyMap<string, MetricDefinition> | undefined;
+  /** How devices of the type write their telemetry, where a message does not say; JSON when the type says nothing. */
+  readonly codec?: PayloadCodec;
+  /** Seconds between two readings of a device in good health; a longer silence is a gap. */
+  readonly reportEvery?: number;
 }
 
 export function accessOf(document: DeviceDocument, type: TypeAccess): DeviceAccess {

@@ -12,7 +12,10 @@ import { subjects } from "../platform/subjects.js";
 import { createIngestCounters } from "./counters.js";
 import type { Door, IngestCounters } from "./counters.js";
 import type { DeviceAccess } from "./device-access.js";
+import { decodeTelemetry } from "./codecs/decode.js";
+import type { Format } from "./codecs/format.js";
 import { createFrameBatcher } from "./frame-batcher.js";
+import type { Measurement } from "./measurement.js";
 import { readReport } from "./pipeline/reports.js";
 import type { ReportKind } from "./pipeline/reports.js";
 import { readTelemetry } from "./pipeline/telemetry.js";
@@ -37,6 +40,8 @@ export interface Source {
   readonly door: Door;
   /** The MQTT topic, the HTTP path or the NATS subject. */
   readonly topic: string;
+  /** What the message says of its form, by content type or topic; see codecs/decode.ts. */
+  readonly format?: Format;
 }
 
 /** A connection's beginning or end, as the stream FLEETLOG_REPORTS keeps it under `presence` (JSON). */
@@ -54,6 +59,17 @@ type DeviceName = Pick<DeviceAccess, "tenantId" | "deviceId">;
 export interface Ingest extends Running, HasHealth {
   /** Takes a message of a device that may speak. `done` is called once, never before the storage's answer. */
   accept(topic: UpTopic, access: DeviceAccess, payload: Buffer, source: Source, done: Done): void;
+  /**
+   * Takes reading sets that are decoded already: the share of one device in a message that speaks of several. `payload`
+   * is what a refusal keeps.
+   */
+  acceptMeasurements(
+    access: DeviceAccess,
+    measurements: readonly Measurement[],
+    payload: Buffer,
+    source: Source,
+    done: Done,
+  ): void;
   /** Keeps a message that the door itself refuses. `done` is called once the refusal is stored. */
   refuse(device: DeviceName, refusal: Refusal, payload: Buffer, source: Source, done: Done): void;
   presence(device: DeviceName, presence: Presence): void;
@@ -91,7 +107,22 @@ export function createIngest(options: IngestOptions): Ingest {
   const limits = { maxAgeMs: maxReadingAgeMs };
 
   function telemetry(access: DeviceAccess, payload: Buffer, source: Source, done: Done): void {
-    const readings = readTelemetry(access, payload, Date.now(), limits);
+    const measurements = decodeTelemetry(access, payload, source.format);
+    if ("code" in measurements) {
+      refuse(access, measurements, payload, source, done);
+      return;
+    }
+    take(access, measurements, payload, source, done);
+  }
+
+  function take(
+    access: DeviceAccess,
+    measurements: readonly Measurement[],
+    payload: Buffer,
+    source: Source,
+    done: Done,
+  ): void {
+    const readings = readTelemetry(access, measurements, Date.now(), limits);
     if ("code" in readings) {
       refuse(access, readings, payload, source, done);
       return;
@@ -142,6 +173,10 @@ export function createIngest(options: IngestOptions): Ingest {
         case "config/reported":
           return report("config", access, payload, source, done);
       }
+    },
+    acceptMeasurements(access, measurements, payload, source, done) {
+      counters.received(source.door);
+      take(access, measurements, payload, source, done);
     },
     refuse(device, why, payload, source, done) {
       counters.received(source.door);

@@ -61,6 +61,21 @@ export type ConfigurationFailed = DomainEvent<
   { readonly version: number; readonly error: string }
 >;
 
+/** The value that is believed is `scale` × the raw one + `offset`, `scale` being 1 and `offset` 0 where they are not given. */
+export interface Calibration {
+  readonly offset?: number;
+  readonly scale?: number;
+}
+/** Carries the whole calibration, by metric name: what is not in it is taken as it comes. */
+export type CalibrationChanged = DomainEvent<
+  "CalibrationChanged",
+  { readonly calibration: Readonly<Record<string, Calibration>> }
+>;
+
+/** From now on the gateway, a device of the same tenant, may speak for this one. */
+export type GatewayAssigned = DomainEvent<"GatewayAssigned", { readonly gatewayId: DeviceId }>;
+export type GatewayRemoved = DomainEvent<"GatewayRemoved", { readonly gatewayId: DeviceId }>;
+
 /** The device says that it runs this version now. */
 export type FirmwareUpdated = DomainEvent<
   "FirmwareUpdated",

@@ -1,9 +1,9 @@
-/** From a telemetry payload to readings: the forms of the contract, the bounds, the device type's word. All or nothing. */
+/** From what a device measured to readings: the bounds, the device type's word. All or nothing. */
 import { METRIC_NAME_RULE, isMetricName } from "../../domain/metric.js";
 import type { MetricDefinition } from "../../domain/device-type/index.js";
 import type { DeviceAccess } from "../device-access.js";
+import type { Measurement } from "../measurement.js";
 import type { MetricValue, Reading } from "../reading.js";
-import { parseJson } from "./parse-json.js";
 import { quoted, refusal } from "./refusal.js";
 import type { Refusal } from "./refusal.js";
 
@@ -22,80 +22,41 @@ export interface TelemetryLimits {
 /** The readings of one message, or why it is not taken. */
 export function readTelemetry(
   access: DeviceAccess,
-  payload: Buffer,
+  measurements: readonly Measurement[],
   receivedAt: number,
   limits: TelemetryLimits,
 ): readonly Reading[] | Refusal {
-  const parsed = parseJson(payload);
-  if (!parsed.ok) return parsed.refusal;
-  const { value } = parsed;
-  if (!Array.isArray(value)) {
-    const reading = readOne(access, value, "", receivedAt, limits);
-    return "code" in reading ? reading : [reading];
-  }
-  if (value.length === 0) return refusal("MALFORMED_PAYLOAD", "the array of readings is empty: send at least one");
-  if (value.length > MAX_READINGS) {
+  if (measurements.length === 0)
+    return refusal("MALFORMED_PAYLOAD", "the array of readings is empty: send at least one");
+  if (measurements.length > MAX_READINGS) {
     return refusal(
       "LIMIT_EXCEEDED",
-      `a message has at most ${MAX_READINGS} readings, not ${value.length}: send several`,
+      `a message has at most ${MAX_READINGS} readings, not ${measurements.length}: send several`,
     );
   }
   const readings: Reading[] = [];
-  for (const [index, item] of (value as readonly unknown[]).entries()) {
-    const reading = readOne(access, item, `readings[${index}]`, receivedAt, limits);
+  for (const measurement of measurements) {
+    const reading = readOne(access, measurement, receivedAt, limits);
     if ("code" in reading) return reading;
     readings.push(reading);
   }
   return readings;
 }
 
-type JsonObject = Readonly<Record<string, unknown>>;
-
 function readOne(
   access: DeviceAccess,
-  item: unknown,
-  path: string,
+  { timestamp, values, path, valuesPath }: Measurement,
   receivedAt: number,
   limits: TelemetryLimits,
 ): Reading | Refusal {
-  if (typeof item !== "object" || item === null || Array.isArray(item)) {
-    return refusal(
-      "MALFORMED_PAYLOAD",
-      `${path === "" ? "the payload" : path}: expected {"ts": ms, "values": {…}} or {"metric": value, …}, got ${quoted(item)}`,
-    );
+  if (timestamp !== undefined) {
+    const absurd = checkTimestamp(timestamp, at(path, "ts"), receivedAt, limits);
+    if (absurd !== undefined) return absurd;
   }
-  const object = item as JsonObject;
-  const long = Object.hasOwn(object, "values") || Object.hasOwn(object, "ts");
-  let timestamp = receivedAt;
-  let values = object;
-  if (long) {
-    const refused = checkLongForm(object, path);
-    if (refused !== undefined) return refused;
-    const { ts } = object as { readonly ts?: unknown };
-    if (ts !== undefined) {
-      const absurd = checkTimestamp(ts, at(path, "ts"), receivedAt, limits);
-      if (absurd !== undefined) return absurd;
-      timestamp = ts as number;
-    }
-    values = (object as { readonly values: JsonObject }).values;
-  }
-  const refused = checkValues(access, values, long ? at(path, "values") : path);
+  const refused = checkValues(access, values, valuesPath);
   if (refused !== undefined) return refused;
-  return enrich(access, values as Readonly<Record<string, MetricValue>>, timestamp, receivedAt);
-}
-
-function checkLongForm(object: JsonObject, path: string): Refusal | undefined {
-  for (const key of Object.keys(object)) {
-    if (key === "ts" || key === "values") continue;
-    return refusal(
-      "MALFORMED_PAYLOAD",
-      `${at(path, key)} does not belong there: beside "ts", metrics stand inside "values"`,
-    );
-  }
-  const { values } = object as { readonly values?: unknown };
-  if (typeof values === "object" && values !== null && !Array.isArray(values)) return undefined;
-  const got = values === undefined ? "nothing" : quoted(values);
-  return refusal("MALFORMED_PAYLOAD", `${at(path, "values")}: expected an object of metrics, got ${got}`);
+  const time = timestamp === undefined ? receivedAt : (timestamp as number);
+  return enrich(access, values as Readonly<Record<string, MetricValue>>, time, receivedAt);
 }
 
 function checkTimestamp(ts: unknown, path: string, now: number, limits: TelemetryLimits): Refusal | undefined {
@@ -123,7 +84,7 @@ function iso(ts: number): string {
   return Number.isNaN(date.getTime()) ? "beyond any calendar" : date.toISOString();
 }
 
-function checkValues(access: DeviceAccess, values: JsonObject, path: string): Refusal | undefined {
+function checkValues(access: DeviceAccess, values: Measurement["values"], path: string): Refusal | undefined {
   const definitions = access.type.metrics;
   let count = 0;
   for (const name of Object.keys(values)) {
