@@ -5,7 +5,7 @@
 import { Counter, Gauge, Histogram } from "../platform/metrics.js";
 import type { Registry } from "../platform/metrics.js";
 
-export type Door = "mqtt" | "http" | "nats" | "writer";
+export type Door = "mqtt" | "http" | "coap" | "nats" | "writer";
 
 export interface IngestCounters {
   /** Messages that reached a door, whatever became of them. */

@@ -45,13 +45,14 @@ describe("docs/reference/configuration.md", () => {
 describe("docs/reference/errors.md", () => {
   it("is the error table", () => {
     const documented = rows("docs/reference/errors.md").filter(([code = ""]) => /^[A-Z_]+$/u.test(code));
-    const table = Object.entries(errorTable).map(([code, { http, mqtt, meaning }]) => [
+    const table = Object.entries(errorTable).map(([code, { http, mqtt, coap, meaning }]) => [
       code,
       String(http),
       `0x${mqtt.toString(16)}`,
+      coap,
       meaning,
     ]);
-    expect(documented.map((cells) => cells.slice(0, 4))).toEqual(table);
+    expect(documented.map((cells) => cells.slice(0, 5))).toEqual(table);
   });
 });
 
