@@ -15,6 +15,9 @@ const urlOf = (protocols: readonly string[]) =>
     error: `must be a URL that begins with ${protocols.map((protocol) => `${protocol}://`).join(" or ")}`,
   });
 
+/** 0: no limit. */
+const rate = (fallback = 0) => whole(0, 1_000_000_000).default(fallback);
+
 /** Every variable that the program reads. docs/reference/configuration.md is held to this list by a test. */
 export const configSchema = z.object({
   EVENTSTORE_URL: urlOf(["esdb", "esdb+discover"]).optional(),
@@ -48,6 +51,22 @@ export const configSchema = z.object({
   FLEETLOG_TOKEN_SECRET: z.string().min(32, { error: "must have at least 32 characters" }).optional(),
   FLEETLOG_MAX_PAYLOAD_BYTES: whole(1_024, 8_388_608).default(262_144),
   FLEETLOG_MAX_CONNECTIONS: whole(1, 10_000_000).default(50_000),
+  /** Limits of each device, of each tenant that has none of its own, and of the platform; a burst of 0 is ten seconds' worth. */
+  FLEETLOG_DEVICE_MESSAGES_PER_SECOND: rate(2_000),
+  FLEETLOG_DEVICE_MESSAGES_BURST: rate(20_000),
+  FLEETLOG_DEVICE_BYTES_PER_SECOND: rate(),
+  FLEETLOG_DEVICE_BYTES_BURST: rate(),
+  FLEETLOG_DEVICE_CONNECTIONS: rate(100),
+  FLEETLOG_TENANT_MESSAGES_PER_SECOND: rate(),
+  FLEETLOG_TENANT_MESSAGES_BURST: rate(),
+  FLEETLOG_TENANT_BYTES_PER_SECOND: rate(),
+  FLEETLOG_TENANT_BYTES_BURST: rate(),
+  FLEETLOG_TENANT_CONNECTIONS: rate(),
+  FLEETLOG_PLATFORM_MESSAGES_PER_SECOND: rate(),
+  FLEETLOG_PLATFORM_MESSAGES_BURST: rate(),
+  FLEETLOG_PLATFORM_BYTES_PER_SECOND: rate(),
+  FLEETLOG_PLATFORM_BYTES_BURST: rate(),
+  FLEETLOG_PLATFORM_CONNECTIONS: rate(),
   /** Seconds that a device may be away before it is said to be offline. */
   FLEETLOG_OFFLINE_GRACE_SECONDS: z.coerce
     .number({ error: "must be a number" })

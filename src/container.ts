@@ -14,7 +14,7 @@ import type { Mongo } from "./engines/mongo.js";
 import { connectNats } from "./engines/nats.js";
 import type { NatsConnection } from "./engines/nats.js";
 import { createIngest, createRegistry, createTelemetryQueries, ensureIngestStreams } from "./ingest/index.js";
-import type { Ingest, Registry as DeviceRegistry, TelemetryQueries } from "./ingest/index.js";
+import type { DefaultLimits, Ingest, Registry as DeviceRegistry, TelemetryQueries } from "./ingest/index.js";
 import type { Lifecycle } from "./platform/lifecycle.js";
 import type { Logger } from "./platform/logger.js";
 import type { Registry as Metrics } from "./platform/metrics.js";
@@ -93,7 +93,10 @@ export async function createContainer(parts: ProcessParts): Promise<Container> {
   });
   container.bind(tokens.ingest).toDynamicValue(() => {
     const maxReadingAgeMs = config.FLEETLOG_MAX_READING_AGE_DAYS * 24 * 3600 * 1000;
-    return lifecycle.add("ingest", createIngest({ nc: nats, logger, metrics, maxReadingAgeMs }));
+    return lifecycle.add(
+      "ingest",
+      createIngest({ nc: nats, logger, metrics, maxReadingAgeMs, limits: limitsIn(config) }),
+    );
   });
   container.bind(tokens.telemetry).toDynamicValue((context) => createTelemetryQueries(context.get(tokens.influx)));
   container.bind(tokens.prometheus).toConstantValue(() => prometheus(metrics, others));
@@ -104,6 +107,22 @@ function required(config: Config, key: "NATS_URL" | "EVENTSTORE_URL" | "MONGODB_
   const url = config[key];
   if (url === undefined) throw new Error(`${key} is not set: the supervisor sets it for the processes that it starts`);
   return url;
+}
+
+/** The platform's default limits; 0 in the configuration is none, and a burst of 0 is ten seconds' worth. */
+function limitsIn(config: Config): Required<DefaultLimits> {
+  const rate = (perSecond: number, burst: number) => ({ perSecond, burst: burst === 0 ? perSecond * 10 : burst });
+  const of = (level: "DEVICE" | "TENANT" | "PLATFORM") => {
+    const messages = config[`FLEETLOG_${level}_MESSAGES_PER_SECOND`];
+    const bytes = config[`FLEETLOG_${level}_BYTES_PER_SECOND`];
+    const connections = config[`FLEETLOG_${level}_CONNECTIONS`];
+    return {
+      ...(messages === 0 ? {} : { messages: rate(messages, config[`FLEETLOG_${level}_MESSAGES_BURST`]) }),
+      ...(bytes === 0 ? {} : { bytes: rate(bytes, config[`FLEETLOG_${level}_BYTES_BURST`]) }),
+      ...(connections === 0 ? {} : { connections }),
+    };
+  };
+  return { device: of("DEVICE"), tenant: of("TENANT"), platform: of("PLATFORM") };
 }
 
 /** The metrics of this process with those of the others of this machine, added up where they have one name and labels. */

@@ -15,14 +15,20 @@ import type { DeviceAccess } from "./device-access.js";
 import { decodeTelemetry } from "./codecs/decode.js";
 import type { Format } from "./codecs/format.js";
 import { createFrameBatcher } from "./frame-batcher.js";
+import { createLimits } from "./limits/limits.js";
+import type { DefaultLimits, Limits } from "./limits/limits.js";
+import { createUsage } from "./limits/usage.js";
+import type { Usage } from "./limits/usage.js";
 import type { Measurement } from "./measurement.js";
+import type { Reading } from "./reading.js";
 import { readReport } from "./pipeline/reports.js";
 import type { ReportKind } from "./pipeline/reports.js";
 import { readTelemetry } from "./pipeline/telemetry.js";
 import type { Refusal } from "./pipeline/refusal.js";
 import { createPublisher } from "./publisher.js";
 import type { Published, Publisher } from "./publisher.js";
-import { encodeRejection } from "./rejection.js";
+import { createRejectionKeeper } from "./rejections/keeper.js";
+import type { ReplayForm } from "./rejections/rejection.js";
 import { startSeen } from "./seen.js";
 import type { Seen } from "./seen.js";
 import type { UpTopic } from "./topics.js";
@@ -42,6 +48,10 @@ export interface Source {
   readonly topic: string;
   /** What the message says of its form, by content type or topic; see codecs/decode.ts. */
   readonly format?: Format;
+  /** For a door that refuses by itself: how the message could be taken in again, once the cause is mended. */
+  readonly form?: ReplayForm;
+  /** A message that was refused and kept, once more. It counts as arrived when it first did, and is not kept again. */
+  readonly replay?: { readonly receivedAt: number };
 }
 
 /** A connection's beginning or end, as the stream FLEETLOG_REPORTS keeps it under `presence` (JSON). */
@@ -70,6 +80,8 @@ export interface Ingest extends Running, HasHealth {
     source: Source,
     done: Done,
   ): void;
+  /** Takes in a reading that is past the pipeline already: one that InfluxDB refused, once more. */
+  restore(reading: Reading, done: Done): void;
   /** Keeps a message that the door itself refuses. `done` is called once the refusal is stored. */
   refuse(device: DeviceName, refusal: Refusal, payload: Buffer, source: Source, done: Done): void;
   presence(device: DeviceName, presence: Presence): void;
@@ -79,6 +91,9 @@ export interface Ingest extends Running, HasHealth {
   whenRoom(listener: () => void): void;
   readonly counters: IngestCounters;
   readonly seen: Seen;
+  /** For the doors to ask before they call `accept`, which asks nothing. */
+  readonly limits: Limits;
+  readonly usage: Usage;
 }
 
 export interface IngestOptions {
@@ -92,6 +107,8 @@ export interface IngestOptions {
   /** Frames are spread over so many subjects by device. */
   readonly partitions?: number;
   readonly publisher?: Publisher;
+  /** None when not given. */
+  readonly limits?: DefaultLimits;
 }
 
 const ONE_STORED: Outcome = { kind: "stored", readings: 1 };
@@ -103,16 +120,16 @@ export function createIngest(options: IngestOptions): Ingest {
   const batchers = Array.from({ length: partitions }, (_, partition) =>
     createFrameBatcher({ publisher, counters, partition }),
   );
+  const keeper = createRejectionKeeper({ publisher, onSampledOut: counters.sampledOut });
   const seen = startSeen({ nc, gateway: gatewayId, isAvailable: () => publisher.available });
-  const limits = { maxAgeMs: maxReadingAgeMs };
+  const bounds = { maxAgeMs: maxReadingAgeMs };
+  const usage = createUsage();
+  const limits = createLimits({ defaults: options.limits ?? {}, usage });
 
   function telemetry(access: DeviceAccess, payload: Buffer, source: Source, done: Done): void {
     const measurements = decodeTelemetry(access, payload, source.format);
-    if ("code" in measurements) {
-      refuse(access, measurements, payload, source, done);
-      return;
-    }
-    take(access, measurements, payload, source, done);
+    if ("code" in measurements) refuse(access, measurements, payload, source, done, messageForm("telemetry", source));
+    else take(access, measurements, payload, source, done, undefined);
   }
 
   function take(
@@ -121,16 +138,23 @@ export function createIngest(options: IngestOptions): Ingest {
     payload: Buffer,
     source: Source,
     done: Done,
+    /** How it is to be replayed, where not as the payload that it came in. */
+    form: ReplayForm | undefined,
   ): void {
-    const readings = readTelemetry(access, measurements, Date.now(), limits);
+    const receivedAt = source.replay?.receivedAt ?? Date.now();
+    const readings = readTelemetry(access, measurements, receivedAt, bounds);
     if ("code" in readings) {
-      refuse(access, readings, payload, source, done);
+      refuse(access, readings, payload, source, done, form ?? messageForm("telemetry", source));
       return;
     }
     const count = readings.length;
     batcherOf(access).add(readings, (error) => {
-      if (error !== undefined) done({ kind: "failed", error });
-      else done(count === 1 ? ONE_STORED : { kind: "stored", readings: count });
+      if (error !== undefined) {
+        done({ kind: "failed", error });
+        return;
+      }
+      usage.stored(access.tenantId, count);
+      done(count === 1 ? ONE_STORED : { kind: "stored", readings: count });
     });
   }
 
@@ -143,28 +167,48 @@ export function createIngest(options: IngestOptions): Ingest {
   function report(kind: ReportKind, access: DeviceAccess, payload: Buffer, source: Source, done: Done): void {
     const read = readReport(kind, payload);
     if (!read.ok) {
-      refuse(access, read.refusal, payload, source, done);
+      refuse(access, read.refusal, payload, source, done, messageForm(reportTopics[kind], source));
       return;
     }
-    const body = Buffer.from(JSON.stringify({ at: Date.now(), ...read.body }));
+    const receivedAt = source.replay?.receivedAt ?? Date.now();
+    const body = Buffer.from(JSON.stringify({ at: receivedAt, ...read.body }));
     publisher.publish(subjects.report(kind, access.tenantId, access.deviceId), body, (error) =>
       done(error === undefined ? ONE_STORED : { kind: "failed", error }),
     );
   }
 
-  function refuse(device: DeviceName, why: Refusal, payload: Buffer, source: Source, done: Done): void {
-    counters.rejected(source.door, why.code);
+  function refuse(
+    device: DeviceName,
+    why: Refusal,
+    payload: Buffer,
+    source: Source,
+    done: Done,
+    form: ReplayForm | undefined,
+  ): void {
+    if (source.replay !== undefined) {
+      // It is in the ledger already, where the new reason will stand beside the old one.
+      done({ kind: "refused", refusal: why });
+      return;
+    }
     const { tenantId, deviceId } = device;
-    logger.debug({ tenantId, deviceId, door: source.door, code: why.code, reason: why.message }, "refused a message");
-    const kept = encodeRejection(source.door, why, source.topic, payload, Date.now());
-    publisher.publish(subjects.rejection(tenantId, deviceId), kept, (error) =>
+    const { door, topic } = source;
+    counters.rejected(door, why.code);
+    usage.refused(tenantId);
+    logger.debug({ tenantId, deviceId, door, code: why.code, reason: why.message }, "refused a message");
+    keeper.keep(tenantId, deviceId, { door, why, topic, payload, at: Date.now(), form }, (error) =>
       done(error === undefined ? { kind: "refused", refusal: why } : { kind: "failed", error }),
     );
   }
 
+  function arrived(source: Source, tenantId: string, bytes: number): void {
+    if (source.replay !== undefined) return;
+    counters.received(source.door);
+    usage.received(tenantId, bytes);
+  }
+
   return {
     accept(topic, access, payload, source, done) {
-      counters.received(source.door);
+      arrived(source, access.tenantId, payload.length);
       switch (topic) {
         case "telemetry":
           return telemetry(access, payload, source, done);
@@ -175,12 +219,17 @@ export function createIngest(options: IngestOptions): Ingest {
       }
     },
     acceptMeasurements(access, measurements, payload, source, done) {
-      counters.received(source.door);
-      take(access, measurements, payload, source, done);
+      arrived(source, access.tenantId, payload.length);
+      take(access, measurements, payload, source, done, { as: "measurements", measurements });
+    },
+    restore(reading, done) {
+      batcherOf(reading).add([reading], (error) =>
+        done(error === undefined ? ONE_STORED : { kind: "failed", error }),
+      );
     },
     refuse(device, why, payload, source, done) {
-      counters.received(source.door);
-      refuse(device, why, payload, source, done);
+      arrived(source, device.tenantId, payload.length);
+      refuse(device, why, payload, source, done, source.form);
     },
     presence({ tenantId, deviceId }, presence) {
       const told: Published = (error) => {
@@ -199,13 +248,23 @@ export function createIngest(options: IngestOptions): Ingest {
     whenRoom: (listener) => publisher.whenRoom(listener),
     counters,
     seen,
+    limits,
+    usage,
     async stop() {
       for (const batcher of batchers) batcher.flush();
+      await keeper.stop();
       await seen.stop();
+      await limits.stop();
       await publisher.stop();
     },
     health: () => publisher.health(),
   };
+}
+
+const reportTopics = { health: "health", config: "config/reported" } as const satisfies Record<ReportKind, UpTopic>;
+
+function messageForm(topic: UpTopic, { form, format }: Source): ReplayForm {
+  return form ?? (format === undefined ? { as: "message", topic } : { as: "message", topic, format });
 }
 
 /** FNV-1a. Part of the layout: frames of one device must stay in one partition. */
