@@ -13,6 +13,11 @@ export interface Reading {
   /** The device's own time, ms since the epoch; `receivedAt` where the device gave none. */
   readonly timestamp: number;
   readonly values: Readonly<Record<string, MetricValue>>;
+  /**
+   * By metric: what makes its value doubtful, flags of quality.ts joined by "|". A metric without a flag has no entry, and
+   * a reading without any has no `quality`. It is stored in the field `{metric}:q`, and is no part of a reading's identity.
+   */
+  readonly quality?: Readonly<Record<string, string>>;
   /** The device was in MAINTENANCE: the reading is kept, but rules should not raise alerts on it. */
   readonly maintenance?: true;
 }
