@@ -33,6 +33,10 @@ export const configSchema = z.object({
   FLEETLOG_HOST: z.string().min(1).default("0.0.0.0"),
   FLEETLOG_HTTP_PORT: port(8080),
   FLEETLOG_MQTT_PORT: port(1883),
+  FLEETLOG_MQTTS_PORT: port(8883),
+  /** PEM files. Unset: our own authority and certificate, made in the data directory (src/tls). */
+  FLEETLOG_TLS_CERT: z.string().min(1).optional(),
+  FLEETLOG_TLS_KEY: z.string().min(1).optional(),
   /** Where the embedded and local engines listen, on the loopback interface only; moved when taken. */
   FLEETLOG_EVENTSTORE_PORT: port(2113),
   FLEETLOG_DOCUMENTS_PORT: port(27_017),
@@ -51,6 +55,8 @@ export const configSchema = z.object({
   FLEETLOG_TOKEN_SECRET: z.string().min(32, { error: "must have at least 32 characters" }).optional(),
   FLEETLOG_MAX_PAYLOAD_BYTES: whole(1_024, 8_388_608).default(262_144),
   FLEETLOG_MAX_CONNECTIONS: whole(1, 10_000_000).default(50_000),
+  /** The longest that an MQTT session is kept without a connection; at most 30 days, after which the stream forgets. */
+  FLEETLOG_MAX_SESSION_EXPIRY_SECONDS: whole(0, 2_592_000).default(604_800),
   /** Limits of each device, of each tenant that has none of its own, and of the platform; a burst of 0 is ten seconds' worth. */
   FLEETLOG_DEVICE_MESSAGES_PER_SECOND: rate(2_000),
   FLEETLOG_DEVICE_MESSAGES_BURST: rate(20_000),
@@ -80,7 +86,7 @@ export const configSchema = z.object({
 });
 
 /** Variables whose names are fixed (docs/reference/configuration.md) and whose doors are not built yet: named as such instead of being ignored. */
-const notYet = ["FLEETLOG_MQTTS_PORT", "FLEETLOG_COAP_PORT", "FLEETLOG_COAPS_PORT", "MQTT_BROKER_URL"] as const;
+const notYet = ["FLEETLOG_COAP_PORT", "FLEETLOG_COAPS_PORT", "MQTT_BROKER_URL"] as const;
 
 /** What `npx fleetlog` reads (src/cli/settings.ts): in one shell with the platform they are no spelling mistakes of ours. */
 const commandLine = ["FLEETLOG_URL", "FLEETLOG_TOKEN", "FLEETLOG_TENANT"] as const;
@@ -128,6 +134,11 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
         return `${key}: ${issue.message}${shown(key, given[key])}`;
       }),
     );
+  }
+  if (parsed.success) {
+    const { FLEETLOG_TLS_CERT: cert, FLEETLOG_TLS_KEY: key } = parsed.data;
+    if (cert === undefined && key !== undefined) problems.push("FLEETLOG_TLS_KEY is set, but FLEETLOG_TLS_CERT is not");
+    if (cert !== undefined && key === undefined) problems.push("FLEETLOG_TLS_CERT is set, but FLEETLOG_TLS_KEY is not");
   }
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   const warnings = notYet

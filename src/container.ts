@@ -21,6 +21,8 @@ import type { Registry as Metrics } from "./platform/metrics.js";
 import type { OtherProcesses } from "./process-report.js";
 import { createReadModels, createShownWaiter } from "./projections/index.js";
 import type { ReadModels, ShownWaiter } from "./projections/index.js";
+import { loadServerCertificate } from "./tls/index.js";
+import type { ServerCertificate } from "./tls/index.js";
 
 /** What a process brings along before anything is built. */
 export interface ProcessParts {
@@ -47,6 +49,8 @@ export const tokens = {
   devices: token<DeviceRegistry>("device registry"),
   ingest: token<Ingest>("ingest"),
   telemetry: token<TelemetryQueries>("telemetry"),
+  /** Loaded, or made, at the first call; one for all doors of the process. */
+  certificate: token<() => Promise<ServerCertificate>>("certificate"),
   prometheus: token<() => Promise<string>>("prometheus"),
 } as const;
 
@@ -99,6 +103,11 @@ export async function createContainer(parts: ProcessParts): Promise<Container> {
     );
   });
   container.bind(tokens.telemetry).toDynamicValue((context) => createTelemetryQueries(context.get(tokens.influx)));
+  let certificate: Promise<ServerCertificate> | undefined;
+  container.bind(tokens.certificate).toConstantValue(() => {
+    certificate ??= certificateIn(config, logger).then((loaded) => lifecycle.add("TLS certificate", loaded));
+    return certificate;
+  });
   container.bind(tokens.prometheus).toConstantValue(() => prometheus(metrics, others));
   return container;
 }
@@ -123,6 +132,12 @@ function limitsIn(config: Config): Required<DefaultLimits> {
     };
   };
   return { device: of("DEVICE"), tenant: of("TENANT"), platform: of("PLATFORM") };
+}
+
+function certificateIn(config: Config, logger: Logger): Promise<ServerCertificate> {
+  const { FLEETLOG_TLS_CERT: certFile, FLEETLOG_TLS_KEY: keyFile, FLEETLOG_DATA_DIR: dataDir } = config;
+  const named = certFile === undefined || keyFile === undefined ? {} : { certFile, keyFile };
+  return loadServerCertificate({ ...named, dataDir, logger });
 }
 
 /** The metrics of this process with those of the others of this machine, added up where they have one name and labels. */

@@ -10,6 +10,7 @@ type Extent = "all" | "index" | "types";
 const everything = {
   domain: "all",
   platform: "all",
+  tls: "all",
   config: "all",
   events: "all",
   engines: "all",
@@ -31,6 +32,7 @@ const everything = {
 const mayImport: Readonly<Record<string, Readonly<Record<string, Extent>>>> = {
   domain: {},
   platform: {},
+  tls: { platform: "all" },
   config: {},
   events: { domain: "all" },
   engines: { platform: "all" },
@@ -47,7 +49,7 @@ const mayImport: Readonly<Record<string, Readonly<Record<string, Extent>>>> = {
     ingest: "index",
   },
   projections: { domain: "all", events: "all", engines: "all", platform: "all", commands: "index" },
-  ingest: { domain: "all", engines: "all", platform: "all", projections: "index" },
+  ingest: { domain: "all", engines: "all", platform: "all", projections: "index", tls: "types" },
   processing: {
     domain: "all",
     events: "all",
@@ -72,6 +74,7 @@ const mayImport: Readonly<Record<string, Readonly<Record<string, Extent>>>> = {
     domain: "all",
     events: "all",
     platform: "all",
+    tls: "types",
     engines: "types",
     commands: "index",
     "commands/processes": "types",
