@@ -1,4 +1,5 @@
 import type { EventStoreDBClient } from "@eventstore/db-client";
+import type { DeviceState } from "../domain/device/index.js";
 import type { Category } from "../events/index.js";
 import { readAggregateEvents, streamName } from "../events/index.js";
 import { FleetlogError, isFleetlogError } from "../platform/errors.js";
@@ -6,16 +7,22 @@ import { newId } from "../platform/ids.js";
 import { Limiter } from "../platform/limiter.js";
 import { Counter, Histogram } from "../platform/metrics.js";
 import type { Registry } from "../platform/metrics.js";
+import { authorize } from "./authorize.js";
 import type { CommandOutcome, CommandRequest } from "./handler.js";
-import { handleCommand, RecentStreams } from "./handler.js";
+import { handleCommand, RecentStreams, stateOf } from "./handler.js";
 
 /** So many commands talk to the event store at once; more wait their turn, and beyond MAX_WAITING are turned away. */
 const MAX_CONCURRENT = 256;
 const MAX_WAITING = 10_000;
 const REMEMBERED_TENANTS = 10_000;
 
+function inService(device: unknown): boolean {
+  const { status } = device as DeviceState;
+  return status !== "UNREGISTERED" && status !== "DECOMMISSIONED";
+}
+
 export interface Commands {
-  /** See `handleCommand`. Also throws NOT_FOUND for a tenant that does not exist, LIMIT_EXCEEDED when too many wait. */
+  /** See `handleCommand`. Also throws NOT_FOUND for a tenant or gateway that does not exist, LIMIT_EXCEEDED when too many wait. */
   execute<C extends Category>(
     request: Omit<CommandRequest<C>, "commandId" | "correlationId"> &
       Partial<Pick<CommandRequest<C>, "commandId" | "correlationId">>,
@@ -55,6 +62,16 @@ export function createCommands(deps: { readonly client: EventStoreDBClient; read
     throw new FleetlogError("NOT_FOUND", `there is no tenant ${tenantId}: create it first`);
   }
 
+  /** A gateway that is decommissioned is none: it will never speak again. */
+  async function requireGateway(tenantId: string, gatewayId: string): Promise<void> {
+    const gateway = { category: "device", tenantId, id: gatewayId } as const;
+    if (inService(await stateOf(client, recent, gateway, inService))) return;
+    throw new FleetlogError(
+      "NOT_FOUND",
+      `there is no device ${gatewayId} in service in this tenant: register the gateway as a device first`,
+    );
+  }
+
   return {
     async execute(request) {
       const { command, tenantId } = request;
@@ -69,6 +86,10 @@ export function createCommands(deps: { readonly client: EventStoreDBClient; read
             command.type === "CreateAlertRule"
           ) {
             await requireTenant(tenantId);
+          }
+          if (command.type === "AssignGateway") {
+            authorize(request.actor, tenantId, command.type);
+            await requireGateway(tenantId, command.data.gatewayId);
           }
           return handleCommand(client, recent, full);
         });

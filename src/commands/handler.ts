@@ -144,6 +144,24 @@ async function decideOnce(
   return { changed: false, retried: false, revision, position };
 }
 
+/**
+ * What the history of one thing says now, for a command about another that names it: nothing locks it, so it may be otherwise a moment
+ * later. `enough`: a remembered state that it takes is not read again.
+ */
+export async function stateOf(
+  client: EventStoreDBClient,
+  recent: RecentStreams,
+  { category, tenantId, id }: Pick<CommandRequest, "category" | "tenantId" | "id">,
+  enough: (state: unknown) => boolean,
+): Promise<unknown> {
+  const stream = streamName(category, tenantId, id);
+  const remembered = recent.get(stream);
+  if (remembered !== undefined && enough(remembered.state)) return remembered.state;
+  const loaded = await load(client, category, stream);
+  recent.set(stream, loaded);
+  return loaded.state;
+}
+
 /** Decides on a remembered state, which may be old: a refusal is none until the history has been read. */
 function eventsOrNone({ category, command }: CommandRequest, state: unknown): readonly FleetlogEvent[] {
   try {

@@ -41,9 +41,26 @@ export interface TypeAccess {
 
 export function accessOf(document: DeviceDocument, type: TypeAccess): DeviceAccess {
   const { tenantId, deviceId, deviceType, status, credentials, configuration, revision } = document;
-  const site = document.location?.site;
-  const access = { tenantId, deviceId, deviceType, status, credentials, configuration, type, revision };
-  return site === undefined ? access : { ...access, site };
+  const { gateway, calibration, location } = document;
+  const site = location?.site;
+  return {
+    tenantId,
+    deviceId,
+    deviceType,
+    status,
+    credentials,
+    configuration,
+    type,
+    revision,
+    ...(site === undefined ? {} : { site }),
+    ...(gateway === undefined ? {} : { gateway }),
+    ...(calibration === undefined ? {} : { calibration: lookup(calibration) }),
+  };
+}
+
+/** Without the names that every object has: a metric may be called "constructor". */
+function lookup<T>(entries: Readonly<Record<string, T>>): Readonly<Record<string, T>> {
+  return Object.assign(Object.create(null) as Record<string, T>, entries);
 }
 
 /** The states in which a device's messages are taken. */

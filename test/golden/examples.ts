@@ -71,6 +71,11 @@ export const examples: { readonly [E in FleetlogEvent as E["type"]]: E["data"] }
   ConfigurationChanged: { version: 1, config: { interval: 10, thresholds: { warn: 80.5 }, on: true, note: null } },
   ConfigurationApplied: { version: 1 },
   ConfigurationFailed: { version: 1, error: "interval too short" },
+  CalibrationChanged: {
+    calibration: { temperature: { offset: -0.5, scale: 1.02 }, "flow.raw": { scale: 0.1 }, humidity: { offset: 3 } },
+  },
+  GatewayAssigned: { gatewayId: deviceId("gateway-4") },
+  GatewayRemoved: { gatewayId: deviceId("gateway-4") },
   FirmwareUpdated: { firmwareVersion: "1.5.0", previousVersion: "1.4.2" },
   DeviceWentOnline: { since: "2026-01-15T12:00:00.000Z" },
   DeviceWentOffline: { since: "2026-01-15T12:05:00.000Z", reason: "connection-lost" },

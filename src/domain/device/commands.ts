@@ -1,7 +1,7 @@
 import type { Command } from "../decider.js";
 import type { CredentialId, DeviceId, DeviceTypeId, TenantId } from "../ids.js";
 import type { JsonObject } from "../json.js";
-import type { CredentialType, DeviceDetails, OfflineReason } from "./events.js";
+import type { Calibration, CredentialType, DeviceDetails, OfflineReason } from "./events.js";
 
 export type RegisterDevice = Command<
   "RegisterDevice",
@@ -32,6 +32,10 @@ export type SetConfiguration = Command<
   "SetConfiguration",
   { readonly config: JsonObject; readonly expectedVersion?: number }
 >;
+/** The whole calibration, by metric name: it replaces the one before, and `{}` ends it. */
+export type SetCalibration = Command<"SetCalibration", { readonly calibration: Readonly<Record<string, Calibration>> }>;
+export type AssignGateway = Command<"AssignGateway", { readonly gatewayId: DeviceId }>;
+export type RemoveGateway = Command<"RemoveGateway", Record<string, never>>;
 export type ReportConfiguration = Command<
   "ReportConfiguration",
   { readonly version: number; readonly status: "applied" | "failed"; readonly error?: string }
@@ -51,6 +55,9 @@ export type DeviceCommand =
   | IssueCredential
   | RevokeCredential
   | SetConfiguration
+  | SetCalibration
+  | AssignGateway
+  | RemoveGateway
   | ReportConfiguration
   | ReportFirmware
   | ReportOnline

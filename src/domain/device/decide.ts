@@ -2,11 +2,13 @@ import type { Decider } from "../decider.js";
 import { never } from "../decider.js";
 import { DomainError } from "../error.js";
 import { checkLength, MAX_REMARK_LENGTH } from "../text.js";
+import { decideCalibration } from "./calibration.js";
 import type { DeviceCommand } from "./commands.js";
 import { decideConfigurationReport, decideConfigurationSet } from "./configuration.js";
 import { decideCredentialIssue, decideCredentialRevocation } from "./credentials.js";
 import { changedDetails, checkDetails } from "./details.js";
 import type { DeviceEvent } from "./events.js";
+import { decideGatewayAssignment, decideGatewayRemoval } from "./gateway.js";
 import type { DeviceState, DeviceStatus, RegisteredDevice } from "./state.js";
 import { evolve, initialState } from "./state.js";
 
@@ -52,6 +54,12 @@ export function decide(command: DeviceCommand, state: DeviceState): readonly Dev
       return decideCredentialRevocation(command, state);
     case "SetConfiguration":
       return decideConfigurationSet(command, state);
+    case "SetCalibration":
+      return decideCalibration(command, state);
+    case "AssignGateway":
+      return decideGatewayAssignment(command, state);
+    case "RemoveGateway":
+      return decideGatewayRemoval(state);
     case "ReportConfiguration":
       return state.status === "DECOMMISSIONED" ? [] : decideConfigurationReport(command, state);
     case "ReportFirmware": {
@@ -90,6 +98,9 @@ function isReport(command: DeviceCommand): boolean {
     case "IssueCredential":
     case "RevokeCredential":
     case "SetConfiguration":
+    case "SetCalibration":
+    case "AssignGateway":
+    case "RemoveGateway":
       return false;
   }
 }

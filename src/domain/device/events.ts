@@ -104,6 +104,9 @@ export type DeviceEvent =
   | ConfigurationChanged
   | ConfigurationApplied
   | ConfigurationFailed
+  | CalibrationChanged
+  | GatewayAssigned
+  | GatewayRemoved
   | FirmwareUpdated
   | DeviceWentOnline
   | DeviceWentOffline;

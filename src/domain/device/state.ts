@@ -1,6 +1,6 @@
 import type { CredentialId, DeviceId } from "../ids.js";
 import type { JsonObject } from "../json.js";
-import type { DeviceDetails, DeviceEvent } from "./events.js";
+import type { Calibration, DeviceDetails, DeviceEvent } from "./events.js";
 
 export type DeviceStatus = "REGISTERED" | "ACTIVE" | "INACTIVE" | "MAINTENANCE" | "DECOMMISSIONED";
 
@@ -26,6 +26,8 @@ export interface RegisteredDevice {
     readonly config: JsonObject;
     readonly reported?: { readonly version: number; readonly status: "APPLIED" | "FAILED"; readonly error?: string };
   };
+  readonly calibration: Readonly<Record<string, Calibration>>;
+  readonly gatewayId?: DeviceId;
   readonly online: boolean;
 }
 
@@ -46,6 +48,7 @@ export function evolve(state: DeviceState, event: DeviceEvent): DeviceState {
       credentials: [],
       revoked: [],
       configuration: { version: 0, config: {} },
+      calibration: {},
       online: false,
     };
   }
@@ -97,6 +100,14 @@ function evolveRegistered(
         ...state,
         configuration: { ...state.configuration, reported: { version, status: "FAILED", error } },
       };
+    }
+    case "CalibrationChanged":
+      return { ...state, calibration: event.data.calibration };
+    case "GatewayAssigned":
+      return { ...state, gatewayId: event.data.gatewayId };
+    case "GatewayRemoved": {
+      const { gatewayId: _former, ...alone } = state;
+      return alone;
     }
     case "FirmwareUpdated":
       return { ...state, details: { ...state.details, firmwareVersion: event.data.firmwareVersion } };

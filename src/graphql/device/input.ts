@@ -21,6 +21,9 @@ export class DeviceFilterInput {
   @Field(() => String, { nullable: true })
   readonly site?: string | null;
 
+  @Field(() => ID, { nullable: true, description: "Devices that this one may speak for." })
+  readonly gateway?: string | null;
+
   @Field(() => String, { nullable: true, description: "Device ids that begin so." })
   readonly idPrefix?: string | null;
 }
@@ -117,4 +120,30 @@ export class SetDeviceConfigurationInput extends DeviceInput {
     description: "The version that you saw last, 0 for none: refused with VERSION_CONFLICT when it is not the newest.",
   })
   readonly expectedVersion?: number | null;
+}
+
+@InputType()
+export class MetricCalibrationInput {
+  @Field(() => String)
+  readonly metric!: string;
+
+  @Field(() => Float, { description: "Added after scaling." })
+  readonly offset: number = 0;
+
+  @Field(() => Float, { description: "What the raw value is multiplied by; never 0." })
+  readonly scale: number = 1;
+}
+
+@InputType()
+export class SetDeviceCalibrationInput extends DeviceInput {
+  @Field(() => [MetricCalibrationInput], {
+    description: "The whole calibration: a metric that is not in it is taken as it comes.",
+  })
+  readonly calibration!: readonly MetricCalibrationInput[];
+}
+
+@InputType()
+export class AssignGatewayInput extends DeviceInput {
+  @Field(() => ID, { description: "A device of your tenant, and not the device itself." })
+  readonly gatewayId!: string;
 }

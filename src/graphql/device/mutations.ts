@@ -1,8 +1,10 @@
 import "reflect-metadata";
 import { Arg, Ctx, Mutation, Resolver } from "type-graphql";
 import { newApiKey } from "../../commands/index.js";
-import type { DeviceCommand, DeviceDetails } from "../../domain/device/index.js";
+import type { Calibration, DeviceCommand, DeviceDetails } from "../../domain/device/index.js";
 import { credentialId, deviceId, deviceTypeId } from "../../domain/ids.js";
+import type { DeviceId, TenantId } from "../../domain/ids.js";
+import { FleetlogError } from "../../platform/errors.js";
 import { derivedId } from "../../platform/ids.js";
 import type { CommandOutcome } from "../../commands/index.js";
 import type { GraphqlContext } from "../context.js";
@@ -13,11 +15,13 @@ import type { MutationDeps } from "../mutate.js";
 import { commandIdOf, decideAndShow, now } from "../mutate.js";
 import type { DeviceInput, UpdateDeviceInput } from "./input.js";
 import {
+  AssignGatewayInput,
   DeviceInput as PlainDeviceInput,
   DeviceStepInput,
   IssueCredentialInput,
   RegisterDeviceInput,
   RevokeCredentialInput,
+  SetDeviceCalibrationInput,
   SetDeviceConfigurationInput,
   UpdateDeviceInput as UpdateInput,
 } from "./input.js";
@@ -142,6 +146,48 @@ export class DeviceMutationsResolver {
     return this.#give(context, input, { type: "SetConfiguration", at: now(), data });
   }
 
+  @Mutation(() => DevicePayload, {
+    description: "Replaces the whole calibration; it is in force for what comes from now on.",
+  })
+  async setDeviceCalibration(
+    @Ctx() context: GraphqlContext,
+    @Arg("input", () => SetDeviceCalibrationInput) input: SetDeviceCalibrationInput,
+  ): Promise<DevicePayload> {
+    const calibration = calibrationOf(input);
+    await this.#requireNumbers(tenantOf(context), deviceId(input.deviceId), Object.keys(calibration));
+    return this.#give(context, input, { type: "SetCalibration", at: now(), data: { calibration } });
+  }
+
+  @Mutation(() => DevicePayload, {
+    description: "From now on the gateway, and no other device, may speak for this one.",
+  })
+  async assignGateway(
+    @Ctx() context: GraphqlContext,
+    @Arg("input", () => AssignGatewayInput) input: AssignGatewayInput,
+  ): Promise<DevicePayload> {
+    const data = { gatewayId: deviceId(input.gatewayId) };
+    return this.#give(context, input, { type: "AssignGateway", at: now(), data });
+  }
+
+  @Mutation(() => DevicePayload, { description: "From now on the device speaks for itself alone." })
+  async removeGateway(
+    @Ctx() context: GraphqlContext,
+    @Arg("input", () => PlainDeviceInput) input: DeviceInput,
+  ): Promise<DevicePayload> {
+    return this.#give(context, input, { type: "RemoveGateway", at: now(), data: {} });
+  }
+
+  /** What the type as it stands calls a text or a truth value cannot be scaled: said now, to the one who mixed names up. */
+  async #requireNumbers(tenantId: TenantId, id: DeviceId, metrics: readonly string[]): Promise<void> {
+    const { devices, deviceTypes } = this.#deps.readModels;
+    const device = await devices.find(tenantId, id);
+    const type = device === undefined ? undefined : await deviceTypes.find(tenantId, device.deviceType);
+    for (const { name, kind } of type?.metrics ?? []) {
+      if (kind === "number" || !metrics.includes(name)) continue;
+      throw new FleetlogError("INVALID_VALUE", `metric ${name} is a ${kind}: only numbers are calibrated`);
+    }
+  }
+
   async #give(context: GraphqlContext, input: DeviceInput, command: DeviceCommand): Promise<DevicePayload> {
     const { thing, shown } = await this.#decide(context, input, command);
     return new DevicePayload(thing, shown);
@@ -167,6 +213,16 @@ function detailsOf(input: UpdateDeviceInput): DeviceDetails {
   const { name, description, manufacturer, model, firmwareVersion, location, metadata } = input;
   const placed = location === null || location === undefined ? undefined : given(location);
   return given({ name, description, manufacturer, model, firmwareVersion, location: placed, metadata });
+}
+
+/** By metric, as the domain has it. Throws INVALID_VALUE where one is named twice: which would be meant? */
+function calibrationOf({ calibration }: SetDeviceCalibrationInput): Readonly<Record<string, Calibration>> {
+  const byMetric = new Map<string, Calibration>();
+  for (const { metric, offset, scale } of calibration) {
+    if (byMetric.has(metric)) throw new FleetlogError("INVALID_VALUE", `metric ${metric} is calibrated twice`);
+    byMetric.set(metric, { offset, scale });
+  }
+  return Object.fromEntries(byMetric);
 }
 
 function reasonOf({ reason }: { readonly reason?: string | null }): { readonly reason?: string } {

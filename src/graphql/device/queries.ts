@@ -17,7 +17,14 @@ import type { HistoryRange, ShownEvent } from "./history.js";
 import { deviceAsOf, deviceHistory } from "./history.js";
 import { DeviceFilterInput, DeviceSortInput } from "./input.js";
 import type { DeviceView } from "./type.js";
-import { Configuration, Credential, Device, DeviceConnection, DeviceEventConnection } from "./type.js";
+import {
+  Configuration,
+  Credential,
+  Device,
+  DeviceConnection,
+  DeviceEventConnection,
+  MetricCalibration,
+} from "./type.js";
 
 @Resolver(() => Device)
 export class DeviceQueriesResolver {
@@ -87,6 +94,25 @@ export class DeviceQueriesResolver {
   configuration(@Root() { configuration }: DeviceView): Configuration {
     const { reported, status, ...desired } = configuration;
     return { desired, ...(reported === undefined ? {} : { reported }), ...(status === undefined ? {} : { status }) };
+  }
+
+  @FieldResolver(() => [MetricCalibration], {
+    description: "By metric; a metric that is not here is taken as it comes.",
+  })
+  calibration(@Root() { calibration = {} }: DeviceView): readonly MetricCalibration[] {
+    return Object.entries(calibration).map(([metric, { offset = 0, scale = 1 }]) => ({ metric, offset, scale }));
+  }
+
+  @FieldResolver(() => Device, {
+    name: "gateway",
+    nullable: true,
+    description: "The device that may speak for this one.",
+  })
+  gatewayDevice(
+    @Root() { gateway, asOf }: DeviceView,
+    @Ctx() { loaders }: GraphqlContext,
+  ): Promise<DeviceView | undefined> | undefined {
+    return gateway === undefined || asOf !== undefined ? undefined : loaders.device.load(gateway);
   }
 
   @FieldResolver(() => AlertConnection, { nullable: true, description: "Newest first." })

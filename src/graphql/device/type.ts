@@ -97,6 +97,18 @@ export class Configuration {
   readonly status?: keyof typeof ConfigurationStatus;
 }
 
+@ObjectType({ description: "What is made of a raw value before anything else looks at it: scale × value + offset." })
+export class MetricCalibration {
+  @Field(() => String)
+  readonly metric!: string;
+
+  @Field(() => Float)
+  readonly offset!: number;
+
+  @Field(() => Float)
+  readonly scale!: number;
+}
+
 @ObjectType()
 export class Device {
   @Field(() => ID)
@@ -132,6 +144,9 @@ export class Device {
   @Field(() => JsonObject, { nullable: true })
   readonly metadata?: JsonObjectValue;
 
+  @Field(() => ID, { name: "gatewayId", nullable: true, description: "The device that may speak for this one." })
+  readonly gateway?: string;
+
   @Field(() => Connectivity)
   readonly connectivity!: Connectivity;
 
@@ -141,7 +156,7 @@ export class Device {
   @Field(() => DateTime, {
     nullable: true,
     description:
-      "Set when this is the past: the moment it is shown as of. Then lastSeen, latestTelemetry and alerts, which are of today, are null.",
+      "Set when this is the past: the moment it is shown as of. Then lastSeen, gateway, latestTelemetry and alerts, which are of today, are null.",
   })
   readonly asOf?: Date;
 

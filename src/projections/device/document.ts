@@ -1,4 +1,10 @@
-import type { DeviceDetails, DeviceStatus, CredentialType, OfflineReason } from "../../domain/device/index.js";
+import type {
+  Calibration,
+  CredentialType,
+  DeviceDetails,
+  DeviceStatus,
+  OfflineReason,
+} from "../../domain/device/index.js";
 import type { DeviceId, DeviceTypeId, TenantId } from "../../domain/ids.js";
 import type { JsonObject } from "../../domain/json.js";
 import type { ReadModelDocument } from "../document.js";
@@ -38,6 +44,10 @@ export interface DeviceDocument extends ReadModelDocument, DeviceDetails {
   readonly status: DeviceStatus;
   readonly credentials: readonly DeviceCredential[];
   readonly configuration: DeviceConfiguration;
+  /** By metric name; not there before the first one is set. */
+  readonly calibration?: Readonly<Record<string, Calibration>>;
+  /** The device that may speak for this one. */
+  readonly gateway?: DeviceId;
   readonly connectivity: { readonly online: boolean; readonly since?: string; readonly reason?: OfflineReason };
   readonly createdAt: string;
   readonly updatedAt: string;

@@ -27,7 +27,10 @@ export function evolveDevice(
     };
   }
   if (document === undefined) throw new Error("the stream does not begin with DeviceRegistered");
-  return { ...document, ...changes(document, event), revision: event.revision, updatedAt: occurredAt };
+  const next = { ...document, ...changes(document, event), revision: event.revision, updatedAt: occurredAt };
+  if (event.type !== "GatewayRemoved") return next;
+  const { gateway: _former, ...alone } = next;
+  return alone;
 }
 
 function changes(
@@ -84,6 +87,12 @@ function changes(
         },
       };
     }
+    case "CalibrationChanged":
+      return { calibration: event.data.calibration };
+    case "GatewayAssigned":
+      return { gateway: event.data.gatewayId };
+    case "GatewayRemoved":
+      return {};
     case "FirmwareUpdated":
       return { firmwareVersion: event.data.firmwareVersion };
     case "DeviceWentOnline":
@@ -113,6 +122,8 @@ export const deviceProjection: Projection = {
     { key: { tenantId: 1, status: 1, deviceId: 1, _id: 1 }, name: "by_status" },
     { key: { tenantId: 1, "connectivity.online": 1, deviceId: 1, _id: 1 }, name: "by_connectivity" },
     { key: { tenantId: 1, "location.site": 1, deviceId: 1, _id: 1 }, name: "by_site" },
+    { key: { tenantId: 1, gateway: 1, deviceId: 1, _id: 1 }, name: "by_gateway" },
+    { key: { "credentials.hash": 1 }, name: "by_key" },
   ],
   documentId: (event) => event.streamId.slice("device-".length).replace(".", "/"),
   evolve: (document, event) => evolveDevice(document as DeviceDocument | undefined, event as Recorded<DeviceEvent>),

@@ -13,6 +13,8 @@ export interface DeviceQuery {
   readonly statuses?: readonly DeviceStatus[];
   readonly online?: boolean;
   readonly site?: string;
+  /** Those that this device may speak for. */
+  readonly gateway?: string;
   /** Device ids that begin so. */
   readonly idPrefix?: string;
 }
@@ -21,6 +23,12 @@ export interface DeviceQueries {
   find(tenantId: string, deviceId: string): Promise<DeviceDocument | undefined>;
   /** In the order asked, undefined where there is none: a dataloader's batch. */
   findMany(tenantId: string, deviceIds: readonly string[]): Promise<readonly (DeviceDocument | undefined)[]>;
+  /**
+   * The device that was issued the key of this hash (SHA-256, hex), whatever its tenant and whether or not the key still opens: log-ins
+   * by key alone begin here. Safe across tenants because keys are 256 random bits of ours: whoever has one was given it for
+   * that device, and a hash that two devices had would be nobody's — undefined, as one that none has.
+   */
+  findByKey(hash: string): Promise<DeviceDocument | undefined>;
   page(tenantId: string, query: DeviceQuery, page: PageRequest): Promise<Page<DeviceDocument>>;
   count(tenantId: string, query: DeviceQuery): Promise<number>;
   /** Devices of all tenants that are shown as online, for the sweep that looks for silent ones; a slice of at most `limit` after `afterId`. */
@@ -43,6 +51,10 @@ export function createDeviceQueries(generations: Generations): DeviceQueries {
     find: (tenantId, deviceId) => byId.load(deviceDocumentId(tenantId, deviceId)),
     findMany: (tenantId, deviceIds) =>
       Promise.all(deviceIds.map((deviceId) => byId.load(deviceDocumentId(tenantId, deviceId)))),
+    async findByKey(hash) {
+      const found = await (await collection()).find({ "credentials.hash": hash }, { limit: 2 }).toArray();
+      return found.length === 1 ? found[0] : undefined;
+    },
     async page(tenantId, query, page) {
       return findPage(await collection(), filterOf(tenantId, query), page);
     },
@@ -58,13 +70,14 @@ export function createDeviceQueries(generations: Generations): DeviceQueries {
 }
 
 function filterOf(tenantId: string, query: DeviceQuery): Filter<DeviceDocument> & { readonly tenantId: string } {
-  const { deviceType, statuses, online, site, idPrefix } = query;
+  const { deviceType, statuses, online, site, gateway, idPrefix } = query;
   return {
     tenantId,
     ...(deviceType === undefined ? {} : { deviceType }),
     ...(statuses === undefined ? {} : { status: statuses.length === 1 ? statuses[0] : { $in: statuses } }),
     ...(online === undefined ? {} : { "connectivity.online": online }),
     ...(site === undefined ? {} : { "location.site": site }),
+    ...(gateway === undefined ? {} : { gateway }),
     // A range, not a pattern: it uses the index, and there is nothing in it to escape.
     ...(idPrefix === undefined ? {} : { deviceId: { $gte: idPrefix, $lt: `${idPrefix}\uFFFF` } }),
   } as Filter<DeviceDocument> & { readonly tenantId: string };

@@ -5,7 +5,7 @@ import { DomainError } from "../../../src/domain/error.js";
 import type { DomainErrorCode } from "../../../src/domain/error.js";
 import { fold, specify } from "../../support/decider-specification.js";
 import { NOW } from "../clock.js";
-import { command, credential, event, historyTo, key, press, registered } from "./press.js";
+import { command, credential, event, gateway, historyTo, key, press, registered } from "./press.js";
 
 const { given } = specify(deviceDecider);
 
@@ -15,7 +15,7 @@ type Outcome = DeviceEvent["type"] | "—" | DomainErrorCode;
 
 const statuses = ["UNREGISTERED", "REGISTERED", "ACTIVE", "INACTIVE", "MAINTENANCE", "DECOMMISSIONED"] as const;
 
-/** Each command, as it is given to a device that has set nothing, reported nothing and holds no key. */
+/** Each command, as it is given to a device that has set nothing, reported nothing, holds no key and has no gateway. */
 const dataOf: { readonly [C in DeviceCommand as C["type"]]: C["data"] } = {
   RegisterDevice: press,
   ChangeDeviceDetails: { name: "Press 1" },
@@ -27,6 +27,9 @@ const dataOf: { readonly [C in DeviceCommand as C["type"]]: C["data"] } = {
   IssueCredential: key(1),
   RevokeCredential: { credentialId: credential(1) },
   SetConfiguration: { config: { interval: 10 } },
+  SetCalibration: { calibration: { temperature: { offset: 1 } } },
+  AssignGateway: { gatewayId: gateway },
+  RemoveGateway: {},
   ReportConfiguration: { version: 1, status: "applied" },
   ReportFirmware: { firmwareVersion: "1.0.0" },
   ReportOnline: { since: NOW },
@@ -47,6 +50,9 @@ const table: Readonly<Record<DeviceCommand["type"], readonly [Outcome, Outcome, 
   IssueCredential: ["NOT_FOUND", "CredentialIssued", "CredentialIssued", "CredentialIssued", "CredentialIssued", ILLEGAL],
   RevokeCredential: ["NOT_FOUND", "NOT_FOUND", "NOT_FOUND", "NOT_FOUND", "NOT_FOUND", "NOT_FOUND"],
   SetConfiguration: ["NOT_FOUND", "ConfigurationChanged", "ConfigurationChanged", "ConfigurationChanged", "ConfigurationChanged", ILLEGAL],
+  SetCalibration: ["NOT_FOUND", "CalibrationChanged", "CalibrationChanged", "CalibrationChanged", "CalibrationChanged", ILLEGAL],
+  AssignGateway: ["NOT_FOUND", "GatewayAssigned", "GatewayAssigned", "GatewayAssigned", "GatewayAssigned", ILLEGAL],
+  RemoveGateway: ["NOT_FOUND", "—", "—", "—", "—", ILLEGAL],
   ReportConfiguration: ["NOT_FOUND", "INVALID_VALUE", "INVALID_VALUE", "INVALID_VALUE", "INVALID_VALUE", "—"],
   ReportFirmware: ["NOT_FOUND", "FirmwareUpdated", "FirmwareUpdated", "FirmwareUpdated", "FirmwareUpdated", "—"],
   ReportOnline: ["NOT_FOUND", "DeviceWentOnline", "DeviceWentOnline", "DeviceWentOnline", "DeviceWentOnline", "—"],

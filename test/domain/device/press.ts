@@ -16,6 +16,10 @@ export const press = {
   deviceType: deviceTypeId("press"),
 } as const;
 
+/** Devices that may speak for it. */
+export const gateway = deviceId("gateway-1");
+export const otherGateway = deviceId("gateway-2");
+
 type DataOf<U extends { readonly type: string; readonly data: unknown }, T extends U["type"]> = Extract<
   U,
   { readonly type: T }

@@ -5,7 +5,7 @@ import type { DeviceCommand, DeviceEvent, DeviceState } from "../../../src/domai
 import { DomainError } from "../../../src/domain/error.js";
 import { fold } from "../../support/decider-specification.js";
 import { EARLIER, LATER, NOW } from "../clock.js";
-import { command, credential, key, press } from "./press.js";
+import { command, credential, gateway, key, otherGateway, press } from "./press.js";
 
 const text = fc.string({ maxLength: 60 });
 const details = fc.record(
@@ -57,6 +57,15 @@ const anyCommand: fc.Arbitrary<DeviceCommand> = fc.oneof(
       )
       .map((data) => command("ReportConfiguration", data)),
   },
+  fc
+    .dictionary(
+      fc.oneof(fc.constantFrom("temperature", "flow.raw", "constructor", "__proto__"), text),
+      fc.record({ offset: fc.double(), scale: fc.double() }, { requiredKeys: [] }),
+      { maxKeys: 3 },
+    )
+    .map((calibration) => command("SetCalibration", { calibration })),
+  fc.constantFrom(gateway, otherGateway, press.deviceId).map((gatewayId) => command("AssignGateway", { gatewayId })),
+  fc.constant(command("RemoveGateway", {})),
   text.map((firmwareVersion) => command("ReportFirmware", { firmwareVersion })),
   fc.constantFrom(
     command("ReportOnline", { since: NOW }),
@@ -152,6 +161,16 @@ describe("in any life of a device", () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  it("no device is its own gateway, and every calibration keeps values apart", () => {
+    holdsFor(({ after }) => {
+      if (after.status === "UNREGISTERED") return;
+      expect(after.gatewayId).not.toBe(after.deviceId);
+      for (const { offset = 0, scale = 1 } of Object.values(after.calibration)) {
+        expect(Number.isFinite(offset) && Number.isFinite(scale) && scale !== 0).toBe(true);
+      }
+    });
   });
 
   it("no device has reported a configuration that it was never sent", () => {
