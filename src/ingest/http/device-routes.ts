@@ -3,11 +3,15 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { errorTable, FleetlogError, isFleetlogError, messageOf } from "../../platform/errors.js";
 import type { ErrorCode } from "../../platform/errors.js";
 import type { Logger } from "../../platform/logger.js";
-import { login } from "../device-access.js";
 import type { DeviceAccess } from "../device-access.js";
-import type { Ingest, Outcome } from "../ingest.js";
+import type { Ingest, Outcome, Source } from "../ingest.js";
+import { loginWithKey } from "../key-login.js";
 import type { Registry } from "../registry.js";
 import type { UpTopic } from "../topics.js";
+import { takeBatch } from "./batch.js";
+import { isLines, kindOf, LINES_TYPES, tooLarge, unpack } from "./content.js";
+import type { ContentKind } from "./content.js";
+import { createPlaces, createRoom } from "./room.js";
 
 export interface DeviceRoutesDeps {
   readonly ingest: Ingest;
@@ -25,31 +29,42 @@ interface DeviceParams {
 
 const UP: readonly UpTopic[] = ["telemetry", "health", "config/reported"];
 const NOTHING = Buffer.alloc(0);
-/** Requests, with their bodies, that wait in memory while the storage is saturated; others are sent away at once. */
-const MAX_WAITING = 256;
+/** A batch of JSON lines may be so many times larger than one message. */
+const BATCH_FACTOR = 16;
+
+function whole(_request: FastifyRequest, body: string | Buffer, parsed: (error: null, body: unknown) => void): void {
+  parsed(null, body);
+}
 
 /** Adds `/v1/:tenant/:device/…`, with its own body parser and error form; the rest of `app` is not touched. */
 export function registerDeviceRoutes(app: FastifyInstance, deps: DeviceRoutesDeps): void {
   const { ingest, registry, logger, maxPayloadBytes, maxWaitMs = 2_000 } = deps;
+  const maxBatchBytes = maxPayloadBytes * BATCH_FACTOR;
   const accesses = new WeakMap<FastifyRequest, DeviceAccess>();
-  const waiting = new Set<(room: boolean) => void>();
-  let isAsking = false;
+  const hasRoom = createRoom(ingest, maxWaitMs);
+  const places = createPlaces();
+  const loginDeps = { registry, counters: ingest.counters, logger, door: "http" } as const;
 
   void app.register((scope, _options, registered) => {
     scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser("*", { parseAs: "buffer", bodyLimit: maxPayloadBytes }, (_request, body, parsed) =>
-      parsed(null, body),
-    );
+    const asBuffer = { parseAs: "buffer" } as const;
+    scope.addContentTypeParser("*", { ...asBuffer, bodyLimit: maxPayloadBytes }, whole);
+    scope.addContentTypeParser(LINES_TYPES, { ...asBuffer, bodyLimit: maxBatchBytes }, whole);
     // Before the body is read: strangers send no megabytes.
-    scope.addHook("onRequest", async (request) => {
-      accesses.set(request, await authenticate(request));
+    scope.addHook("onRequest", async (request, reply) => {
+      const access = await authenticate(request);
+      accesses.set(request, access);
+      const length = Number(request.headers["content-length"] ?? (request.method === "GET" ? 0 : maxBatchBytes));
+      const place = places.take(access, Math.min(Number.isNaN(length) ? maxBatchBytes : length, maxBatchBytes));
+      if ("code" in place) throw new FleetlogError(place.code, place.message);
+      reply.raw.once("close", place.release);
     });
     scope.setErrorHandler(async (error, request, reply) => {
-      const failure = toFleetlogError(error, maxPayloadBytes);
+      const failure = toFleetlogError(error, boundOf(request));
       if (failure.code === "INTERNAL")
         logger.error({ error: messageOf(error), url: request.url }, "a device's request failed");
       const access = accesses.get(request);
-      if (failure.code === "PAYLOAD_TOO_LARGE" && access !== undefined) {
+      if (access !== undefined && (failure.code === "PAYLOAD_TOO_LARGE" || failure.code === "UNSUPPORTED_FORMAT")) {
         const { code, message } = failure;
         const source = { door: "http", topic: request.url } as const;
         await new Promise<Outcome>((done) => ingest.refuse(access, { code, message }, NOTHING, source, done));
@@ -57,10 +72,8 @@ export function registerDeviceRoutes(app: FastifyInstance, deps: DeviceRoutesDep
       return answerError(reply, failure.code, failure.message);
     });
     for (const topic of UP) {
-      scope.post<{ Params: DeviceParams }>(
-        `/v1/:tenant/:device/${topic}`,
-        { bodyLimit: maxPayloadBytes },
-        (request, reply) => take(topic, request, reply),
+      scope.post<{ Params: DeviceParams }>(`/v1/:tenant/:device/${topic}`, (request, reply) =>
+        take(topic, request, reply),
       );
     }
     scope.get<{ Params: DeviceParams }>("/v1/:tenant/:device/config/desired", async (request, reply) => {
@@ -77,20 +90,10 @@ export function registerDeviceRoutes(app: FastifyInstance, deps: DeviceRoutesDep
       ingest.counters.loginRefused("http", "no-key");
       throw new FleetlogError("UNAUTHENTICATED", 'the header "Authorization: Bearer KEY" is missing');
     }
-    let found: DeviceAccess | undefined;
-    try {
-      found = await registry.find(tenant, device);
-    } catch (error) {
-      logger.debug({ error: messageOf(error) }, "a device's request came while the registry was away");
-      throw new FleetlogError("UNAVAILABLE", "the registry does not answer: try again");
-    }
-    const outcome = login(found, key, Date.now());
-    if (outcome.ok) {
-      ingest.seen.heard(outcome.access.tenantId, outcome.access.deviceId);
-      return outcome.access;
-    }
-    ingest.counters.loginRefused("http", outcome.reason);
-    throw new FleetlogError(outcome.code, outcome.message);
+    const caller = await loginWithKey(loginDeps, tenant, device, key);
+    if ("code" in caller) throw new FleetlogError(caller.code, caller.message);
+    ingest.seen.heard(caller.access.tenantId, caller.access.deviceId);
+    return caller.access;
   }
 
   function accessOf(request: FastifyRequest): DeviceAccess {
@@ -99,8 +102,21 @@ export function registerDeviceRoutes(app: FastifyInstance, deps: DeviceRoutesDep
     return access;
   }
 
+  function boundOf(request: FastifyRequest): number {
+    return isLines(request.headers["content-type"]) ? maxBatchBytes : maxPayloadBytes;
+  }
+
   async function take(topic: UpTopic, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const access = accessOf(request);
+    const kind = contentOf(topic, request);
+    const { "content-encoding": encoding } = request.headers;
+    const sent = Buffer.isBuffer(request.body) ? request.body : NOTHING;
+    const payload = await unpack(sent, encoding, kind.isBatch ? maxBatchBytes : maxPayloadBytes);
+    const wait = ingest.limits.take(access, payload.length);
+    if (wait !== undefined) {
+      reply.header("retry-after", String(Math.max(1, Math.ceil(wait.waitMs / 1_000))));
+      return answerError(reply, "LIMIT_EXCEEDED", wait.limit);
+    }
     if (!(await hasRoom())) {
       return answerError(
         reply,
@@ -108,8 +124,9 @@ export function registerDeviceRoutes(app: FastifyInstance, deps: DeviceRoutesDep
         "the storage is not taking readings in at the moment: send it again later",
       );
     }
-    const payload = Buffer.isBuffer(request.body) ? request.body : NOTHING;
-    const source = { door: "http", topic: request.url } as const;
+    const { format } = kind;
+    const source: Source = { door: "http", topic: request.url, ...(format === undefined ? {} : { format }) };
+    if (kind.isBatch) return answerBatch(reply, access, payload, source);
     const outcome = await new Promise<Outcome>((done) => ingest.accept(topic, access, payload, source, done));
     switch (outcome.kind) {
       case "stored":
@@ -121,41 +138,43 @@ export function registerDeviceRoutes(app: FastifyInstance, deps: DeviceRoutesDep
     }
   }
 
-  /** Waits for room, together with others; answers false when it takes too long or too many wait already. */
-  function hasRoom(): Promise<boolean> {
-    if (!ingest.saturated) return Promise.resolve(true);
-    if (waiting.size >= MAX_WAITING) return Promise.resolve(false);
-    return new Promise((resolve) => {
-      const answer = (room: boolean): void => {
-        clearTimeout(timer);
-        waiting.delete(answer);
-        resolve(room);
-      };
-      const timer = setTimeout(() => answer(false), maxWaitMs);
-      waiting.add(answer);
-      // Asked for once for all who wait: those who gave up leave nothing behind.
-      if (isAsking) return;
-      isAsking = true;
-      ingest.whenRoom(() => {
-        isAsking = false;
-        for (const one of waiting) one(true);
-      });
-    });
+  async function answerBatch(
+    reply: FastifyReply,
+    access: DeviceAccess,
+    body: Buffer,
+    source: Source,
+  ): Promise<FastifyReply> {
+    const deps = { ingest, maxLineBytes: maxPayloadBytes, hasRoom };
+    const { stored, refused, more, failed } = await takeBatch(deps, access, body, source);
+    if (failed !== undefined) return answerError(reply, failed.code, failed.message);
+    const [first] = refused;
+    if (first === undefined) return reply.code(202).send({ stored });
+    const list = { stored, refused, ...(more === 0 ? {} : { more }) };
+    if (stored > 0) return reply.code(207).send(list);
+    const message = `no line was taken; line ${first.line}: ${first.message}`;
+    return reply.code(errorTable[first.code].http).send({ error: { code: first.code, message }, ...list });
   }
 }
 
-function toFleetlogError(error: unknown, maxPayloadBytes: number): FleetlogError {
+/** Reports are JSON, whatever a client's library says of them; only telemetry comes in other forms and in batches. */
+function contentOf(topic: UpTopic, request: FastifyRequest): ContentKind {
+  const kind = kindOf(request.headers["content-type"]);
+  if (topic === "telemetry" || (!kind.isBatch && (kind.format ?? "json") === "json")) return kind;
+  throw new FleetlogError("UNSUPPORTED_FORMAT", `a report on ${topic} is one JSON object: send application/json`);
+}
+
+function toFleetlogError(error: unknown, maxBytes: number): FleetlogError {
   if (isFleetlogError(error)) return error;
   const { code, statusCode } = error as { readonly code?: unknown; readonly statusCode?: unknown };
-  if (code === "FST_ERR_CTP_BODY_TOO_LARGE") {
-    return new FleetlogError("PAYLOAD_TOO_LARGE", `a payload has at most ${maxPayloadBytes} bytes: send several`);
-  }
+  if (code === "FST_ERR_CTP_BODY_TOO_LARGE") return tooLarge(maxBytes);
   if (typeof statusCode === "number" && statusCode < 500) return new FleetlogError("BAD_REQUEST", messageOf(error));
   return new FleetlogError("INTERNAL", "the request failed for a reason of ours; the log has it");
 }
 
 function answerError(reply: FastifyReply, code: ErrorCode, message: string): FastifyReply {
-  if (code === "UNAVAILABLE") reply.header("retry-after", "1");
+  if (code === "UNAVAILABLE" || code === "LIMIT_EXCEEDED") {
+    if (!reply.hasHeader("retry-after")) reply.header("retry-after", "1");
+  }
   if (code === "UNAUTHENTICATED") reply.header("www-authenticate", "Bearer");
   return reply.code(errorTable[code].http).send({ error: { code, message } });
 }
