@@ -86,12 +86,14 @@ export async function createContainer(parts: ProcessParts): Promise<Container> {
     .bind(tokens.shown)
     .toDynamicValue(() => lifecycle.add("read-your-writes", createShownWaiter({ db: mongo.db, nats })));
   container.bind(tokens.devices).toDynamicValue((context) => {
-    const { devices, deviceTypes } = context.get(tokens.readModels);
+    const { devices, deviceTypes, tenants } = context.get(tokens.readModels);
     const registry = createRegistry({
       nc: nats,
       logger,
       findDevice: (tenant, device) => devices.find(tenant, device),
       findDeviceType: (tenant, type) => deviceTypes.find(tenant, type),
+      findTenant: (tenant) => tenants.find(tenant),
+      findDeviceByKey: (hash) => devices.findByKey(hash),
     });
     return lifecycle.add("device registry", registry);
   });

@@ -11,6 +11,8 @@ const OPERATE = ["ADMIN", "OPERATOR"] as const;
 /** Who may give which command. `reported`: no person says it, only a device or a part of the platform. */
 const permissions: Readonly<Record<AnyCommand["type"], Permission>> = {
   CreateTenant: "platform",
+  SetTenantLimits: "platform",
+  SetRetention: ADMIN,
   DefineDeviceType: ADMIN,
   RegisterDevice: OPERATE,
   ChangeDeviceDetails: OPERATE,

@@ -11,6 +11,8 @@ export type FleetlogEvent = TenantEvent | DeviceTypeEvent | DeviceEvent | AlertR
 /** The names at run time; one that is missing here does not compile. */
 const eventTypes: Readonly<Record<FleetlogEvent["type"], true>> = {
   TenantCreated: true,
+  TenantLimitsChanged: true,
+  RetentionChanged: true,
   DeviceTypeDefined: true,
   DeviceRegistered: true,
   DeviceDetailsChanged: true,

@@ -6,10 +6,20 @@
 type Upcaster = (data: unknown) => unknown;
 
 /** The version that is written today; 1 where nothing is said. */
-const schemaVersions: Readonly<Record<string, number>> = {};
+const schemaVersions: Readonly<Record<string, number>> = {
+  // 2: may say quality checks, a codec, and how often devices report.
+  DeviceTypeDefined: 2,
+};
 
 /** `upcasters[type][version]` takes the data from that version to the next. */
-const upcasters: Readonly<Record<string, Readonly<Record<number, Upcaster>>>> = {};
+const upcasters: Readonly<Record<string, Readonly<Record<number, Upcaster>>>> = {
+  DeviceTypeDefined: { 1: asItIs },
+};
+
+/** Where a version only may say more than the one before. It is a version all the same: a Fleetlog that would overlook what is said stops. */
+function asItIs(data: unknown): unknown {
+  return data;
+}
 
 export function schemaVersionOf(type: string): number {
   return schemaVersions[type] ?? 1;

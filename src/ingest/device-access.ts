@@ -26,20 +26,22 @@ export interface DeviceAccess {
   readonly revision: number;
 }
 
+/** Changed in place, as the tenant is. */
 export interface TenantAccess {
-  readonly limits?: TenantLimits;
+  readonly limits?: TenantLimits | undefined;
 }
 
+/** Changed in place, as the type is. */
 export interface TypeAccess {
   /** By name. `undefined` while the tenant has not defined the type: then any metric is taken. */
   readonly metrics: ReadonlyMap<string, MetricDefinition> | undefined;
   /** How devices of the type write their telemetry, where a message does not say; JSON when the type says nothing. */
-  readonly codec?: PayloadCodec;
+  readonly codec?: PayloadCodec | undefined;
   /** Seconds between two readings of a device in good health; a longer silence is a gap. */
-  readonly reportEvery?: number;
+  readonly reportEvery?: number | undefined;
 }
 
-export function accessOf(document: DeviceDocument, type: TypeAccess): DeviceAccess {
+export function accessOf(document: DeviceDocument, type: TypeAccess, tenant: TenantAccess = {}): DeviceAccess {
   const { tenantId, deviceId, deviceType, status, credentials, configuration, revision } = document;
   const { gateway, calibration, location } = document;
   const site = location?.site;
@@ -51,6 +53,7 @@ export function accessOf(document: DeviceDocument, type: TypeAccess): DeviceAcce
     credentials,
     configuration,
     type,
+    tenant,
     revision,
     ...(site === undefined ? {} : { site }),
     ...(gateway === undefined ? {} : { gateway }),

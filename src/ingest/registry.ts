@@ -9,16 +9,22 @@ import { messageOf } from "../platform/errors.js";
 import type { HasHealth, PartHealth, Running } from "../platform/lifecycle.js";
 import type { Logger } from "../platform/logger.js";
 import { subjects } from "../platform/subjects.js";
-import type { DeviceDocument, DeviceTypeDocument } from "../projections/index.js";
+import type { DeviceDocument, DeviceTypeDocument, TenantDocument } from "../projections/index.js";
 import { BoundedMap } from "../platform/bounded-map.js";
 import { accessOf } from "./device-access.js";
-import type { DeviceAccess, TypeAccess } from "./device-access.js";
+import type { DeviceAccess, TenantAccess, TypeAccess } from "./device-access.js";
+import { createDevicesByKey } from "./devices-by-key.js";
+import { createSharedFacts } from "./shared-facts.js";
+import type { SharedFacts } from "./shared-facts.js";
 
 export interface RegistryOptions {
   readonly nc: NatsConnection;
   readonly logger: Logger;
   readonly findDevice: (tenant: string, device: string) => Promise<DeviceDocument | undefined>;
   readonly findDeviceType: (tenant: string, type: string) => Promise<DeviceTypeDocument | undefined>;
+  readonly findTenant: (tenant: string) => Promise<TenantDocument | undefined>;
+  /** By the SHA-256, in hex, of a key that was issued to it. */
+  readonly findDeviceByKey: (hash: string) => Promise<DeviceDocument | undefined>;
   /** Devices kept; beyond it the least recently used is forgotten, and costs a query when it comes back. */
   readonly capacity?: number;
   /** An entry older than this is looked up again, behind the answer. */
@@ -30,6 +36,11 @@ export interface RegistryOptions {
 export interface Registry extends Running, HasHealth {
   /** Rejects only when the device is not cached and the document store does not answer. */
   find(tenant: string, device: string): Promise<DeviceAccess | undefined>;
+  /**
+   * The device that this key was issued to: for those who log in without saying who they are. Whether the key still opens is for `login`
+   * to say. Rejects as `find` does, and with LIMIT_EXCEEDED where too many unknown keys are being tried.
+   */
+  findByKey(key: string | Buffer): Promise<DeviceAccess | undefined>;
   /** What is cached, at once. Has an old entry looked up again in the background. */
   peek(tenant: string, device: string): DeviceAccess | undefined;
   /** Called after each change of a cached device. Returns the way to unsubscribe. */
@@ -41,25 +52,18 @@ interface Entry {
   checkedAt: number;
 }
 
-interface Type extends TypeAccess {
-  metrics: TypeAccess["metrics"];
-  revision: number;
-  checkedAt: number;
-}
-
 const MAX_ABSENT = 10_000;
+const MAX_SHARED = 10_000;
 const MAX_REFRESHES = 16;
 /** After a failed refresh the entry counts as fresh for this long: a store in trouble is not hammered. */
 const RETRY_AFTER_MS = 5_000;
 
 export function createRegistry(options: RegistryOptions): Registry {
-  const { nc, logger, findDevice, findDeviceType } = options;
+  const { nc, logger, findDevice, findDeviceType, findTenant, findDeviceByKey } = options;
   const { capacity = 200_000, freshForMs = 60_000, absentForMs = 2_000 } = options;
   const devices = new BoundedMap<string, Entry>(capacity);
-  const types = new BoundedMap<string, Type>(10_000);
   const absent = new BoundedMap<string, number>(MAX_ABSENT);
   const loading = new Map<string, Promise<DeviceAccess | undefined>>();
-  const loadingTypes = new Map<string, Promise<Type>>();
   /** Documents that were announced while a query for them was under way: the query may show the state before. */
   const announced = new Map<string, DeviceDocument>();
   const listeners = new Set<(access: DeviceAccess) => void>();
@@ -67,6 +71,33 @@ export function createRegistry(options: RegistryOptions): Registry {
   let trouble: string | undefined;
   /** Entries checked before this are old, whatever their age: notifications may have been missed. */
   let trustedSince = 0;
+  const sharing = {
+    isOld,
+    failedAt: () => Date.now() - freshForMs + RETRY_AFTER_MS,
+    onTrouble: (error: unknown) => {
+      trouble = messageOf(error);
+    },
+    capacity: MAX_SHARED,
+  };
+  const types = createSharedFacts<Changeable<TypeAccess>, DeviceTypeDocument>({
+    ...sharing,
+    find: findDeviceType,
+    blank: () => ({ metrics: undefined, codec: undefined, reportEvery: undefined }),
+    apply: applyType,
+  });
+  const tenants = createSharedFacts<Changeable<TenantAccess>, TenantDocument>({
+    ...sharing,
+    find: findTenant,
+    blank: () => ({ limits: undefined }),
+    apply: applyTenant,
+  });
+  const findByKey = createDevicesByKey({
+    findByHash: findDeviceByKey,
+    find,
+    take,
+    capacity,
+    absentForMs,
+  });
 
   const subscriptions = [
     nc.subscribe(subjects.changed("device", "*", "*"), {
@@ -76,7 +107,12 @@ export function createRegistry(options: RegistryOptions): Registry {
     }),
     nc.subscribe(subjects.changed("device-type", "*", "*"), {
       callback: (error, message) => {
-        if (error === null) typeChanged(message.subject, message.data);
+        if (error === null) sharedChanged(types, message.subject, message.data);
+      },
+    }),
+    nc.subscribe(subjects.changed("tenant", "*", "*"), {
+      callback: (error, message) => {
+        if (error === null) sharedChanged(tenants, message.subject, message.data);
       },
     }),
   ];
@@ -113,10 +149,11 @@ export function createRegistry(options: RegistryOptions): Registry {
   }
 
   async function keep(key: string, document: DeviceDocument): Promise<DeviceAccess> {
-    const type = await typeOf(document.tenantId, document.deviceType);
+    const { tenantId, deviceType } = document;
+    const [type, tenant] = await Promise.all([types.get(tenantId, deviceType), tenants.get(tenantId, tenantId)]);
     const held = devices.peek(key);
     if (held !== undefined && held.access.revision > document.revision) return held.access;
-    const access = accessOf(document, type);
+    const access = accessOf(document, type, tenant);
     const changed = held !== undefined && held.access.revision < document.revision;
     devices.set(key, { access, checkedAt: Date.now() });
     absent.delete(key);
@@ -124,36 +161,18 @@ export function createRegistry(options: RegistryOptions): Registry {
     return access;
   }
 
-  function typeOf(tenant: string, type: string): Promise<Type> {
-    const key = keyOf(tenant, type);
-    const held = types.get(key);
-    if (held !== undefined && !isOld(held.checkedAt)) return Promise.resolve(held);
-    const underway = loadingTypes.get(key);
-    if (underway !== undefined) return underway;
-    const started = loadType(key, tenant, type).finally(() => loadingTypes.delete(key));
-    loadingTypes.set(key, started);
-    return started;
-  }
-
-  async function loadType(key: string, tenant: string, type: string): Promise<Type> {
-    try {
-      const document = await findDeviceType(tenant, type);
-      const held = types.peek(key) ?? { metrics: undefined, revision: -1, checkedAt: 0 };
-      held.checkedAt = Date.now();
-      types.set(key, held);
-      if (document !== undefined) applyType(held, document);
-      return held;
-    } catch (error) {
-      trouble = messageOf(error);
-      const held = types.peek(key);
-      if (held === undefined) throw error;
-      held.checkedAt = Date.now() - freshForMs + RETRY_AFTER_MS;
-      return held;
-    }
+  /** What was found otherwise than by its id. A look-up by id, and only that, is safe against a change that is announced at the same time. */
+  async function take(document: DeviceDocument): Promise<DeviceAccess | undefined> {
+    const { tenantId, deviceId } = document;
+    const key = keyOf(tenantId, deviceId);
+    const held = devices.peek(key);
+    if (held === undefined) return load(key, tenantId, deviceId);
+    return held.access.revision < document.revision ? keep(key, document) : held.access;
   }
 
   function deviceChanged(subject: string, data: Uint8Array): void {
-    const key = keyFromSubject(subject);
+    const { tenant, id } = namedIn(subject);
+    const key = keyOf(tenant, id);
     const known = devices.peek(key);
     if (known === undefined && !loading.has(key) && absent.peek(key) === undefined) return;
     const document = documentIn(data) as DeviceDocument | undefined;
@@ -163,7 +182,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     if (known === undefined || known.access.revision >= document.revision) return;
     if (known.access.deviceType === document.deviceType) {
       // At once, not behind a promise: a revoked key ends here.
-      const access = accessOf(document, known.access.type);
+      const access = accessOf(document, known.access.type, known.access.tenant);
       devices.set(key, { access, checkedAt: Date.now() });
       for (const listener of listeners) listener(access);
       return;
@@ -174,11 +193,15 @@ export function createRegistry(options: RegistryOptions): Registry {
     });
   }
 
-  function typeChanged(subject: string, data: Uint8Array): void {
-    const held = types.peek(keyFromSubject(subject));
-    if (held === undefined) return;
-    const document = documentIn(data) as DeviceTypeDocument | undefined;
-    if (document !== undefined) applyType(held, document);
+  function sharedChanged<Facts, Document extends { readonly revision: number }>(
+    facts: SharedFacts<Facts, Document>,
+    subject: string,
+    data: Uint8Array,
+  ): void {
+    const { tenant, id } = namedIn(subject);
+    if (!facts.holds(tenant, id)) return;
+    const document = documentIn(data) as Document | undefined;
+    if (document !== undefined) facts.changed(tenant, id, document);
   }
 
   function documentIn(data: Uint8Array): unknown {
@@ -224,16 +247,19 @@ export function createRegistry(options: RegistryOptions): Registry {
     return entry.access;
   }
 
+  async function find(tenant: string, device: string): Promise<DeviceAccess | undefined> {
+    const held = peek(tenant, device);
+    if (held !== undefined) return held;
+    const key = keyOf(tenant, device);
+    const absentUntil = absent.peek(key);
+    if (absentUntil !== undefined && absentUntil > Date.now()) return undefined;
+    return load(key, tenant, device);
+  }
+
   return {
     peek,
-    async find(tenant, device) {
-      const held = peek(tenant, device);
-      if (held !== undefined) return held;
-      const key = keyOf(tenant, device);
-      const absentUntil = absent.peek(key);
-      if (absentUntil !== undefined && absentUntil > Date.now()) return undefined;
-      return load(key, tenant, device);
-    },
+    find,
+    findByKey,
     onChange(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
@@ -251,10 +277,17 @@ export function createRegistry(options: RegistryOptions): Registry {
   };
 }
 
-function applyType(held: Type, document: DeviceTypeDocument): void {
-  if (document.revision <= held.revision) return;
-  held.revision = document.revision;
-  held.metrics = new Map(document.metrics.map((metric) => [metric.name, metric]));
+/** Ours to write, everybody else's to read. */
+type Changeable<T> = { -readonly [K in keyof T]: T[K] };
+
+function applyType(type: Changeable<TypeAccess>, { metrics, codec, reportEvery }: DeviceTypeDocument): void {
+  type.metrics = new Map(metrics.map((metric) => [metric.name, metric]));
+  type.codec = codec;
+  type.reportEvery = reportEvery;
+}
+
+function applyTenant(tenant: Changeable<TenantAccess>, { limits }: TenantDocument): void {
+  tenant.limits = limits;
 }
 
 function keyOf(tenant: string, id: string): string {
@@ -262,7 +295,7 @@ function keyOf(tenant: string, id: string): string {
 }
 
 /** `….{tenant}.{id}` */
-function keyFromSubject(subject: string): string {
+function namedIn(subject: string): { readonly tenant: string; readonly id: string } {
   const [id = "", tenant = ""] = subject.split(".").toReversed();
-  return keyOf(tenant, id);
+  return { tenant, id };
 }

@@ -24,15 +24,44 @@ const definition = {
 
 export const examples: { readonly [E in FleetlogEvent as E["type"]]: E["data"] } = {
   TenantCreated: { tenantId: tenant, name: "Acme" },
+  TenantLimitsChanged: {
+    limits: {
+      tenant: {
+        messages: { perSecond: 5000, burst: 20_000 },
+        bytes: { perSecond: 1_000_000, burst: 5_000_000 },
+        connections: 1000,
+      },
+      device: { messages: { perSecond: 10.5, burst: 100 }, connections: 2 },
+    },
+  },
+  RetentionChanged: {
+    retention: [
+      { resolution: "RAW", days: 30 },
+      { resolution: "RAW", metric: "vibration", days: 7 },
+      { resolution: "HOUR", days: 730 },
+    ],
+  },
   DeviceTypeDefined: {
     tenantId: tenant,
     deviceType: deviceTypeId("press"),
     version: 1,
     metrics: [
-      { name: "temperature", kind: "number", unit: "Cel", min: -40, max: 125.5 },
+      {
+        name: "temperature",
+        kind: "number",
+        unit: "Cel",
+        min: -40,
+        max: 125.5,
+        quality: { expectedMin: 10, expectedMax: 90.5, maxRate: 2.5, stuckAfter: 600 },
+      },
       { name: "mode", kind: "string" },
       { name: "open", kind: "boolean" },
     ],
+    codec: {
+      format: "protobuf",
+      protobuf: { schema: 'syntax = "proto3"; message Reading { double temperature = 1; }', message: "Reading" },
+    },
+    reportEvery: 10,
   },
   DeviceRegistered: {
     tenantId: tenant,
@@ -104,6 +133,20 @@ export const examples: { readonly [E in FleetlogEvent as E["type"]]: E["data"] }
     value: 84,
     by: "user:ada",
     note: "bearing replaced",
+  },
+};
+
+/** What golden files of older versions are read as, where that is not the example of today: `{type}.v{version}`. */
+export const earlier: Readonly<Record<string, object>> = {
+  "DeviceTypeDefined.v1": {
+    tenantId: tenant,
+    deviceType: deviceTypeId("press"),
+    version: 1,
+    metrics: [
+      { name: "temperature", kind: "number", unit: "Cel", min: -40, max: 125.5 },
+      { name: "mode", kind: "string" },
+      { name: "open", kind: "boolean" },
+    ],
   },
 };
 

@@ -22,6 +22,7 @@ import type { Registry as Metrics } from "../../src/platform/metrics.js";
 import { streams, subjects } from "../../src/platform/subjects.js";
 import type { DeviceDocument } from "../../src/projections/device/document.js";
 import type { DeviceTypeDocument } from "../../src/projections/device-type/document.js";
+import type { TenantDocument } from "../../src/projections/tenant/document.js";
 
 export const KEY = "a-key-that-is-only-used-in-tests";
 export const DAY = 86_400_000;
@@ -81,6 +82,7 @@ export async function influxUnderTest(): Promise<InfluxUnderTest> {
 export class ReadModels {
   readonly devices = new Map<string, DeviceDocument>();
   readonly types = new Map<string, DeviceTypeDocument>();
+  readonly tenants = new Map<string, TenantDocument>();
   queries = 0;
   /** While set, every query fails with it. */
   failure: Error | undefined;
@@ -94,6 +96,17 @@ export class ReadModels {
   readonly findDeviceType = async (tenant: string, type: string): Promise<DeviceTypeDocument | undefined> => {
     if (this.failure !== undefined) throw this.failure;
     return this.types.get(`${tenant}/${type}`);
+  };
+
+  readonly findTenant = async (tenant: string): Promise<TenantDocument | undefined> => {
+    if (this.failure !== undefined) throw this.failure;
+    return this.tenants.get(tenant);
+  };
+
+  readonly findDeviceByKey = async (hash: string): Promise<DeviceDocument | undefined> => {
+    this.queries += 1;
+    if (this.failure !== undefined) throw this.failure;
+    return [...this.devices.values()].find(({ credentials }) => credentials.some((one) => one.hash === hash));
   };
 
   put(tenant: string, device: string, changes: Partial<DeviceDocument> = {}): DeviceDocument {
@@ -171,8 +184,11 @@ export async function gatewayUnderTest(
   const metrics = createMetrics();
   const logger = silentLogger;
   const lifecycle = new Lifecycle(logger);
-  const { findDevice, findDeviceType } = models;
-  const registry = lifecycle.add("registry", createRegistry({ nc, logger, findDevice, findDeviceType }));
+  const { findDevice, findDeviceType, findTenant, findDeviceByKey } = models;
+  const registry = lifecycle.add(
+    "registry",
+    createRegistry({ nc, logger, findDevice, findDeviceType, findTenant, findDeviceByKey }),
+  );
   const ingest = lifecycle.add("ingest", createIngest({ nc, logger, metrics, maxReadingAgeMs: 366 * DAY }));
   const gateway = lifecycle.add(
     "mqtt",

@@ -39,4 +39,4 @@ export interface RetentionRule {
 /** Carries all retention rules of the tenant: what no rule speaks of is kept for ever. */
 export type RetentionChanged = DomainEvent<"RetentionChanged", { readonly retention: readonly RetentionRule[] }>;
 
-export type TenantEvent = TenantCreated;
+export type TenantEvent = TenantCreated | TenantLimitsChanged | RetentionChanged;

@@ -1,4 +1,4 @@
-import type { MetricDefinition } from "../../domain/device-type/index.js";
+import type { MetricDefinition, PayloadCodec } from "../../domain/device-type/index.js";
 import type { DeviceTypeId, TenantId } from "../../domain/ids.js";
 import type { ReadModelDocument } from "../document.js";
 
@@ -8,6 +8,9 @@ export interface DeviceTypeDocument extends ReadModelDocument {
   readonly deviceType: DeviceTypeId;
   readonly version: number;
   readonly metrics: readonly MetricDefinition[];
+  readonly codec?: PayloadCodec;
+  /** Seconds between two readings of a device in good health. */
+  readonly reportEvery?: number;
   readonly createdAt: string;
   readonly updatedAt: string;
 }

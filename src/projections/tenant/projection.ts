@@ -3,15 +3,17 @@ import type { Recorded } from "../../events/index.js";
 import type { Projection } from "../projection.js";
 import type { TenantDocument } from "./document.js";
 
-export function evolveTenant(event: Recorded<TenantEvent>): TenantDocument {
+export function evolveTenant(document: TenantDocument | undefined, event: Recorded<TenantEvent>): TenantDocument {
+  const { revision } = event;
+  if (event.type === "TenantCreated") {
+    return { ...event.data, _id: event.data.tenantId, revision, createdAt: event.metadata.occurredAt };
+  }
+  if (document === undefined) throw new Error("the stream does not begin with TenantCreated");
   switch (event.type) {
-    case "TenantCreated":
-      return {
-        ...event.data,
-        _id: event.data.tenantId,
-        revision: event.revision,
-        createdAt: event.metadata.occurredAt,
-      };
+    case "TenantLimitsChanged":
+      return { ...document, revision, limits: event.data.limits };
+    case "RetentionChanged":
+      return { ...document, revision, retention: event.data.retention };
   }
 }
 
@@ -21,5 +23,5 @@ export const tenantProjection: Projection = {
   category: "tenant",
   indexes: [],
   documentId: (event) => event.metadata.tenantId,
-  evolve: (_document, event) => evolveTenant(event as Recorded<TenantEvent>),
+  evolve: (document, event) => evolveTenant(document as TenantDocument | undefined, event as Recorded<TenantEvent>),
 };
