@@ -8,6 +8,7 @@ import type { DeviceAccess } from "../device-access.js";
 import type { Ingest } from "../ingest.js";
 import { refusal } from "../pipeline/refusal.js";
 import type { Registry } from "../registry.js";
+import { presenceReason } from "./end-reason.js";
 import type { EndReason } from "./end-reason.js";
 import { PacketFramer } from "./framing.js";
 import { admit } from "./login.js";
@@ -115,6 +116,11 @@ export class Connection {
   /** The device has changed, or a credential has. */
   refresh(access: DeviceAccess): void {
     if (this.#state === "open") this.#session?.refresh(access);
+  }
+
+  /** Another device has changed, which has this one as its gateway. */
+  childChanged(child: DeviceAccess): void {
+    if (this.#state === "open") this.#session?.childChanged(child);
   }
 
   /** Stops taking packets in; what was taken is still acknowledged. */
@@ -230,8 +236,10 @@ export class Connection {
     this.#framer.maxBytes = this.#shared.maxPacketBytes;
     this.#session = new Session({
       ingest,
+      registry: this.#shared.registry,
       logger,
       outgoing,
+      lastHeardAt: () => this.lastHeardAt,
       admitted: outcome,
       receiveMaximum: packet.properties?.receiveMaximum ?? 65_535,
       close: (reason, code, message) => this.close(reason, code, message),
@@ -303,7 +311,8 @@ export class Connection {
     this.#state = "closed";
     this.#shared.closed(this, reason);
     // Who may no longer speak has no last word either.
-    this.#session?.end(reason !== "shutting-down" && reason !== "not-welcome");
+    const ends = reason === "shutting-down" ? undefined : presenceReason(reason);
+    this.#session?.end(reason !== "shutting-down" && reason !== "not-welcome", ends);
     this.#socket.end();
     // Read on and forget: closing with unread bytes resets the connection, and the reason that was sent is lost.
     this.#socket.removeAllListeners("data");

@@ -14,6 +14,7 @@ import type { Registry } from "../registry.js";
 import type { SeenDevice } from "../seen.js";
 import { Connection } from "./connection.js";
 import type { Shared } from "./connection.js";
+import { presenceReason } from "./end-reason.js";
 import type { EndReason } from "./end-reason.js";
 import { reasons } from "./reasons.js";
 
@@ -93,6 +94,9 @@ export async function startMqttGateway(deps: MqttGatewayDeps, options: MqttGatew
   await listen(server, host, port);
   const unsubscribe = registry.onChange((access) => {
     for (const connection of byDevice.get(keyOf(access)) ?? []) connection.refresh(access);
+    const { tenantId, gateway } = access;
+    if (gateway === undefined) return;
+    for (const connection of byDevice.get(`${tenantId}/${gateway}`) ?? []) connection.childChanged(access);
   });
   const removeSource = ingest.seen.addSource(connectedDevices);
   const sweeper = setInterval(sweep, SWEEP_MS);
@@ -231,10 +235,6 @@ function listen(server: Server, host: string, port: number): Promise<void> {
 
 function isSilent({ keepAlive, lastHeardAt }: Connection, now: number): boolean {
   return keepAlive > 0 && now - lastHeardAt > keepAlive * 1_500;
-}
-
-function presenceReason(reason: EndReason): "disconnected" | "connection-lost" {
-  return reason === "disconnected" || reason === "taken-over" ? "disconnected" : "connection-lost";
 }
 
 function keyOf({ tenantId, deviceId }: DeviceAccess): string {

@@ -5,15 +5,18 @@ import type { ErrorCode } from "../../platform/errors.js";
 import { newId } from "../../platform/ids.js";
 import { login } from "../device-access.js";
 import type { DeviceAccess } from "../device-access.js";
+import type { Refusal } from "../pipeline/refusal.js";
 import type { Registry } from "../registry.js";
 import { classifyTopic } from "../topics.js";
-import type { UpTopic } from "../topics.js";
 import type { Version } from "./packets.js";
 import { reasons, returnCodes } from "./reasons.js";
 
 export interface Will {
-  readonly topic: UpTopic;
+  readonly topic: string;
   readonly payload: Buffer;
+  readonly contentType?: string;
+  /** Seconds that it waits after the end of the connection, for the session to go on. */
+  readonly delay: number;
 }
 
 export interface Admitted {
@@ -62,28 +65,30 @@ export async function admit(
   const outcome = login(found, packet.password ?? "", Date.now());
   if (!outcome.ok) return refuseWith(version, outcome.reason, outcome.code, outcome.message);
   const { access, credentialId } = outcome;
-  const admitted = {
-    ok: true,
-    access,
-    credentialId,
-    assigned,
-    clientId: assigned ? newId() : packet.clientId,
-  } as const;
+  const clientId = assigned ? newId() : packet.clientId;
+  const admitted = { ok: true, access, credentialId, assigned, clientId } as const;
   const { will } = packet;
   if (will === undefined) return admitted;
-  if (will.qos === 2) {
-    return refuse(
-      version,
-      "will-qos",
-      reasons.qosNotSupported,
-      returnCodes.notAuthorized,
-      "the will has QoS 2: use 0 or 1",
-    );
+  if (will.retain === true && version === 5) {
+    const message = "retained messages are not kept: ask for a will without retain";
+    return refuse(version, "will-retain", reasons.retainNotSupported, returnCodes.notAuthorized, message);
   }
-  const topic = classifyTopic(will.topic, tenant, device);
-  if (typeof topic !== "string")
-    return refuseWith(version, "will-topic", topic.code, `the will's topic: ${topic.message}`);
-  return { ...admitted, will: { topic, payload: Buffer.from(will.payload) } };
+  const meaning = classifyTopic(will.topic, access.tenantId, access.deviceId);
+  if ("code" in meaning) return refuseWith(version, "will-topic", meaning.code, `the will's topic: ${meaning.message}`);
+  const { contentType, willDelayInterval: delay = 0 } = will.properties ?? {};
+  const kept = { topic: will.topic, payload: Buffer.from(will.payload), delay };
+  return { ...admitted, will: contentType === undefined ? kept : { ...kept, contentType } };
+}
+
+/** A device that may log in, and does not get in: there are too many of it, or of its tenant, already. */
+export function refuseForLimit(version: Version, { message }: Refusal): Refused {
+  return refuse(version, "limit", reasons.quotaExceeded, returnCodes.serverUnavailable, message);
+}
+
+export function refuseVersion(code: number, reason: string): IConnackPacket {
+  return code === reasons.unsupportedProtocolVersion
+    ? { cmd: "connack", sessionPresent: false, returnCode: returnCodes.unacceptableVersion }
+    : { cmd: "connack", sessionPresent: false, reasonCode: code, properties: { reasonString: reason } };
 }
 
 function refuseWith(version: Version, label: string, code: ErrorCode, message: string): Refused {

@@ -1,16 +1,18 @@
 /** What a device that is logged in says and is told. The connection under it frames, holds and ends. */
 import type { ISubscribePacket, IUnsubscribePacket } from "mqtt-packet";
-import { errorTable } from "../../platform/errors.js";
+import { errorTable, messageOf } from "../../platform/errors.js";
 import type { Logger } from "../../platform/logger.js";
 import { stillWelcome } from "../device-access.js";
 import type { DeviceAccess } from "../device-access.js";
-import type { Ingest, Outcome } from "../ingest.js";
+import { Speaker } from "../gateways/speaker.js";
+import type { Ingest, Outcome, Presence } from "../ingest.js";
 import { refusal } from "../pipeline/refusal.js";
 import type { Refusal } from "../pipeline/refusal.js";
-import { classifyTopic, upTopic } from "../topics.js";
+import type { Registry } from "../registry.js";
 import { AckQueue } from "./ack-queue.js";
 import type { Unacknowledged } from "./ack-queue.js";
 import { Downlink } from "./downlink.js";
+import type { DownMessage } from "./downlink.js";
 import type { EndReason } from "./end-reason.js";
 import type { Admitted, Will } from "./login.js";
 import type { Outgoing } from "./outgoing.js";
@@ -20,9 +22,12 @@ import { reasons } from "./reasons.js";
 
 export interface SessionDeps {
   readonly ingest: Ingest;
+  readonly registry: Registry;
   readonly logger: Logger;
   readonly outgoing: Outgoing;
   readonly admitted: Admitted;
+  /** Ms since the epoch. */
+  readonly lastHeardAt: () => number;
   /** How many QoS 1 messages the device takes at one time. */
   readonly receiveMaximum: number;
   readonly close: (reason: EndReason, code: number, message: string) => void;
@@ -40,6 +45,7 @@ export class Session {
   readonly #credentialId: string;
   readonly #deps: SessionDeps;
   readonly #downlink: Downlink;
+  readonly #speaker: Speaker;
   readonly #acks = new AckQueue();
 
   constructor(deps: SessionDeps) {
@@ -50,6 +56,9 @@ export class Session {
     this.#will = will;
     this.#deps = deps;
     this.#downlink = new Downlink(deps.receiveMaximum);
+    const { ingest, registry, logger, lastHeardAt } = deps;
+    const send = (topic: string, payload: string | Uint8Array): void => this.#send(this.#downlink.offer(topic, payload));
+    this.#speaker = new Speaker({ ingest, registry, logger, door: "mqtt", send, lastHeardAt }, access);
   }
 
   /** PUBLISHes whose PUBACK has not left. */
@@ -62,7 +71,8 @@ export class Session {
       case "publish":
         return this.#publish(packet);
       case "puback":
-        return this.#downlink.acknowledged(packet.messageId ?? 0);
+        this.#downlink.acknowledged(packet.messageId ?? 0);
+        return this.#sendDueConfigurations();
       case "pingreq":
         return this.#deps.outgoing.write(PINGRESP);
       case "subscribe":
@@ -81,11 +91,17 @@ export class Session {
   refresh(access: DeviceAccess): void {
     this.access = access;
     if (stillWelcome(access, this.#credentialId, Date.now())) {
-      this.#sendDueConfiguration();
+      this.#speaker.refresh(access);
+      this.#sendDueConfigurations();
       return;
     }
     const message = `the device is ${access.status}, or its credential was revoked or has expired`;
     this.#deps.close("not-welcome", reasons.administrativeAction, message);
+  }
+
+  /** Another device has changed, which has this one as its gateway. */
+  childChanged(child: DeviceAccess): void {
+    if (this.#speaker.childChanged(child)) this.#sendDueConfigurations();
   }
 
   /** Sends the PUBACKs that are due, all in one write. */
@@ -111,17 +127,18 @@ export class Session {
     outgoing.sendPubacks(plain);
   }
 
-  /** Answers that come later are dropped. The will is taken in, unless a DISCONNECT has taken it back. */
-  end(withWill: boolean): void {
+  /** Answers that come later are dropped. The will is taken in, unless a DISCONNECT has taken it back. `reason` is that of the devices that it spoke for, too; none for our own end. */
+  end(withWill: boolean, reason: Presence["reason"]): void {
     this.#isOver = true;
     const will = this.#will;
     this.#will = undefined;
-    if (!withWill || will === undefined) return;
-    const { access } = this;
-    const source = { door: "mqtt", topic: upTopic(access.tenantId, access.deviceId, will.topic) } as const;
-    this.#deps.ingest.accept(will.topic, access, will.payload, source, (outcome) => {
-      if (outcome.kind === "failed") this.#deps.logger.warn({ device: access.deviceId }, "a last will was not stored");
-    });
+    if (withWill && will !== undefined) {
+      this.#speaker.lastWord(will.topic, will.payload, (outcome) => {
+        if (outcome.kind === "failed")
+          this.#deps.logger.warn({ device: this.access.deviceId }, "a last will was not stored");
+      });
+    }
+    this.#speaker.end(reason);
   }
 
   #publish(packet: Publish): void {
@@ -143,16 +160,13 @@ export class Session {
     if (packet.retain && outgoing.version === 5) {
       return notOffered(reasons.retainNotSupported, "retained messages are not kept: publish without retain");
     }
-    const kind = classifyTopic(topic, access.tenantId, access.deviceId);
     const entry = qos === 1 ? this.#acks.push(messageId) : undefined;
-    if (typeof kind === "string") {
-      ingest.accept(kind, access, payload, source, (outcome) => this.#answered(entry, outcome));
-      return;
-    }
-    ingest.refuse(access, kind, payload, source, (outcome) => {
+    this.#speaker.publish(topic, payload, undefined, (outcome) => {
       this.#answered(entry, outcome);
-      // MQTT 3.1.1 has no other way to say no (section 3.3.5).
-      if (outgoing.version !== 5) this.#deps.close("topic", errorTable[kind.code].mqtt, kind.message);
+      if (outcome.kind !== "refused" || outgoing.version === 5) return;
+      const { code, message } = outcome.refusal;
+      // MQTT 3.1.1 has no other way to say no to a topic (section 3.3.5).
+      if (code === "TOPIC_NOT_ALLOWED") this.#deps.close("topic", errorTable[code].mqtt, message);
     });
   }
 
@@ -178,17 +192,30 @@ export class Session {
     if (subscriptions.length === 0) {
       return this.#protocolError(reasons.protocolError, "SUBSCRIBE names no topic filter");
     }
-    const refusals: Refusal[] = [];
-    const granted = subscriptions.map(({ topic, qos }) => {
-      const outcome = this.#downlink.subscribe(topic, qos, this.access);
-      if (typeof outcome === "number") return outcome;
-      refusals.push(outcome);
-      ingest.counters.rejected("mqtt", outcome.code);
-      return outgoing.version === 5 ? errorTable[outcome.code].mqtt : 0x80;
+    const verdicts = subscriptions.map(({ topic }) => this.#speaker.checkFilter(topic));
+    const grant = (checked: readonly (Refusal | undefined)[]): void => {
+      if (this.#isOver) return;
+      const refusals: Refusal[] = [];
+      const granted = subscriptions.map(({ topic, qos }, index) => {
+        const outcome = checked[index] ?? this.#downlink.subscribe(topic, qos);
+        if (typeof outcome === "number") return outcome;
+        refusals.push(outcome);
+        ingest.counters.rejected("mqtt", outcome.code);
+        return outgoing.version === 5 ? errorTable[outcome.code].mqtt : 0x80;
+      });
+      const id = messageId === undefined ? {} : { messageId };
+      outgoing.send({ cmd: "suback", ...id, granted, ...outgoing.reason(refusals[0]?.message) });
+      for (const [index, { topic }] of subscriptions.entries()) {
+        if ((granted[index] ?? 0x80) < 0x80) this.#speaker.subscribed(topic);
+      }
+      this.#sendDueConfigurations();
+    };
+    if (!verdicts.some((verdict) => verdict instanceof Promise)) return grant(verdicts as readonly (Refusal | undefined)[]);
+    Promise.all(verdicts).then(grant, (error: unknown) => {
+      if (this.#isOver) return;
+      this.#deps.logger.debug({ error: messageOf(error) }, "a gateway's subscription came while the registry was away");
+      this.#deps.close("not-stored", reasons.serverUnavailable, "the registry does not answer: subscribe again later");
     });
-    const id = messageId === undefined ? {} : { messageId };
-    outgoing.send({ cmd: "suback", ...id, granted, ...outgoing.reason(refusals[0]?.message) });
-    this.#sendDueConfiguration();
   }
 
   #unsubscribe({ messageId, unsubscriptions }: IUnsubscribePacket): void {
@@ -198,11 +225,22 @@ export class Session {
     this.#deps.outgoing.send({ cmd: "unsuback", ...(messageId === undefined ? {} : { messageId }), granted });
   }
 
-  #sendDueConfiguration(): void {
-    const due = this.#downlink.dueConfiguration(this.access);
-    if (due === undefined) return;
-    const { topic, payload, qos, messageId } = due;
-    const packet = { cmd: "publish", topic, payload, qos, dup: false, retain: false } as const;
+  #sendDueConfigurations(): void {
+    if (!this.#downlink.hasSubscriptions) return;
+    for (const owed of this.#speaker.owed()) this.#send(this.#downlink.due(owed));
+  }
+
+  #send(message: DownMessage | undefined): void {
+    if (message === undefined) return;
+    const { topic, payload, qos, messageId } = message;
+    const packet = {
+      cmd: "publish",
+      topic,
+      payload: typeof payload === "string" ? payload : Buffer.from(payload),
+      qos,
+      dup: false,
+      retain: false,
+    } as const;
     this.#deps.outgoing.send(qos === 0 ? packet : { ...packet, messageId });
   }
 

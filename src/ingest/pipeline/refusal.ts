@@ -17,7 +17,10 @@ export function refusal(code: ErrorCode, message: string): Refusal {
 export function quoted(value: unknown): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return "an array";
+  if (value instanceof Uint8Array) return "bytes";
   if (typeof value === "object") return "an object";
+  // Of binary formats; JSON has none, and its writer throws on them.
+  if (typeof value === "bigint") return `${value}, which is beyond 2^53`;
   const text = JSON.stringify(value) ?? "nothing";
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
