@@ -1,0 +1,138 @@
+/** The CoAP doors: one server behind a UDP socket and, with a certificate, behind DTLS. 2.04 means stored. */
+import { createSocket } from "node:dgram";
+import type { Socket } from "node:dgram";
+import { isIPv6 } from "node:net";
+import { FleetlogError, messageOf } from "../../platform/errors.js";
+import type { HasHealth, PartHealth, Running } from "../../platform/lifecycle.js";
+import type { Logger } from "../../platform/logger.js";
+import type { Ingest } from "../ingest.js";
+import type { Registry } from "../registry.js";
+import { createAssemblies } from "./assembly.js";
+import { createEndpoint } from "./endpoint.js";
+import type { Endpoint, Peer } from "./endpoint.js";
+import { createObservers } from "./observers.js";
+import type { Observers } from "./observers.js";
+import { createResources } from "./resources.js";
+
+export interface CoapDoorDeps {
+  readonly ingest: Ingest;
+  readonly registry: Registry;
+  readonly logger: Logger;
+}
+
+export interface CoapDoorOptions {
+  readonly host: string;
+  /** 0 for any. */
+  readonly port: number;
+  readonly maxPayloadBytes: number;
+  /** What `stop` waits for answers that are under way. */
+  readonly drainMs?: number;
+}
+
+export interface CoapDoor extends Running, HasHealth {
+  readonly port: number;
+}
+
+/** What a transport needs of CoAP: where its datagrams go, and whom to tell that a peer is gone. */
+export interface CoapServer {
+  readonly endpoint: Endpoint;
+  readonly observers: Observers;
+  forget(peer: Peer): void;
+  stop(): Promise<void>;
+}
+
+export function createCoapServer(deps: CoapDoorDeps, maxPayloadBytes: number): CoapServer {
+  const { ingest, registry, logger } = deps;
+  const assemblies = createAssemblies({ maxPayloadBytes });
+  // Each needs the other: the resources register observers, whom the endpoint tells.
+  const handler = createResources({ ...deps, maxPayloadBytes, assemblies, observers: () => observers });
+  const endpoint = createEndpoint(handler);
+  const observers: Observers = createObservers({
+    registry,
+    endpoint,
+    logger,
+    heard: ({ tenantId, deviceId }) => ingest.seen.heard(tenantId, deviceId),
+  });
+  return {
+    endpoint,
+    observers,
+    forget(peer) {
+      observers.forget(peer);
+      endpoint.forget(peer);
+    },
+    async stop() {
+      await observers.stop();
+      endpoint.stop();
+    },
+  };
+}
+
+/** UDP loses anyway: what the system does not take off our hands is dropped, and sent again by whoever misses it. */
+const MAX_SEND_QUEUE_BYTES = 8 * 1024 * 1024;
+const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
+const DRAIN_MS = 10_000;
+
+/** Throws FleetlogError UNAVAILABLE when the port cannot be listened on. */
+export async function startCoapDoor(deps: CoapDoorDeps, options: CoapDoorOptions): Promise<CoapDoor> {
+  const { logger } = deps;
+  const { host, port, maxPayloadBytes, drainMs = DRAIN_MS } = options;
+  const server = createCoapServer(deps, maxPayloadBytes);
+  const socket = await bindUdp(host, port, "CoAP", logger).catch(async (error: unknown) => {
+    await server.stop();
+    throw error;
+  });
+  const chosen = socket.address().port;
+  let stopping: Promise<void> | undefined;
+  socket.on("message", (datagram, { address, port: from }) => {
+    if (stopping !== undefined || from === 0) return;
+    const peer = {
+      id: `${address} ${from}`,
+      host: address,
+      send: (answer: Buffer) => sendTo(socket, answer, from, address),
+    };
+    server.endpoint.receive(peer, datagram);
+  });
+  logger.info({ host, port: chosen }, "CoAP door is open");
+
+  async function stop(): Promise<void> {
+    await server.endpoint.idle(drainMs);
+    await server.stop();
+    await new Promise<void>((resolve) => socket.close(resolve));
+  }
+
+  return {
+    port: chosen,
+    stop() {
+      stopping ??= Promise.resolve().then(stop);
+      return stopping;
+    },
+    health: (): readonly PartHealth[] => {
+      if (stopping !== undefined) return [{ name: "coap", state: "down", detail: "stopping" }];
+      const detail = `${server.observers.size} observers on port ${chosen}`;
+      return [{ name: "coap", state: "up", detail, lag: server.endpoint.underway, lagUnit: "messages" }];
+    },
+  };
+}
+
+/** Throws FleetlogError UNAVAILABLE. */
+export function bindUdp(host: string, port: number, name: string, logger: Logger): Promise<Socket> {
+  const socket = createSocket({ type: isIPv6(host) ? "udp6" : "udp4", recvBufferSize: RECEIVE_BUFFER_BYTES });
+  return new Promise((resolve, reject) => {
+    socket.once("error", (error) => {
+      reject(
+        new FleetlogError("UNAVAILABLE", `the ${name} door cannot listen on ${host}:${port}: ${messageOf(error)}`),
+      );
+    });
+    socket.bind({ port, address: host, exclusive: true }, () => {
+      socket.removeAllListeners("error");
+      socket.on("error", (error) => logger.error({ error: messageOf(error), name }, "a UDP door has trouble"));
+      resolve(socket);
+    });
+  });
+}
+
+export function sendTo(socket: Socket, datagram: Buffer, port: number, address: string): void {
+  if (socket.getSendQueueSize() > MAX_SEND_QUEUE_BYTES) return;
+  // Without a callback an address that cannot be reached would be an error of the socket.
+  socket.send(datagram, port, address, () => {});
+}
