@@ -94,6 +94,7 @@ export async function createContainer(parts: ProcessParts): Promise<Container> {
       findDeviceType: (tenant, type) => deviceTypes.find(tenant, type),
       findTenant: (tenant) => tenants.find(tenant),
       findDeviceByKey: (hash) => devices.findByKey(hash),
+      findDeviceNamed: (tenant, gateway, name) => devices.findNamed(tenant, gateway, name),
     });
     return lifecycle.add("device registry", registry);
   });

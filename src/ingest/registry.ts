@@ -14,6 +14,8 @@ import { BoundedMap } from "../platform/bounded-map.js";
 import { accessOf } from "./device-access.js";
 import type { DeviceAccess, TenantAccess, TypeAccess } from "./device-access.js";
 import { createDevicesByKey } from "./devices-by-key.js";
+import { createFindNamed } from "./gateways/names.js";
+import type { FindNamed } from "./gateways/names.js";
 import { createSharedFacts } from "./shared-facts.js";
 import type { SharedFacts } from "./shared-facts.js";
 
@@ -25,6 +27,8 @@ export interface RegistryOptions {
   readonly findTenant: (tenant: string) => Promise<TenantDocument | undefined>;
   /** By the SHA-256, in hex, of a key that was issued to it. */
   readonly findDeviceByKey: (hash: string) => Promise<DeviceDocument | undefined>;
+  /** The only device of this name among those that the gateway speaks for. */
+  readonly findDeviceNamed: (tenant: string, gateway: string, name: string) => Promise<DeviceDocument | undefined>;
   /** Devices kept; beyond it the least recently used is forgotten, and costs a query when it comes back. */
   readonly capacity?: number;
   /** An entry older than this is looked up again, behind the answer. */
@@ -41,6 +45,8 @@ export interface Registry extends Running, HasHealth {
    * to say. Rejects as `find` does, and with LIMIT_EXCEEDED where too many unknown keys are being tried.
    */
   findByKey(key: string | Buffer): Promise<DeviceAccess | undefined>;
+  /** The gateway's device of this name (not: id). Costs a query each time. Rejects as `findByKey` does. */
+  readonly findNamed: FindNamed;
   /** What is cached, at once. Has an old entry looked up again in the background. */
   peek(tenant: string, device: string): DeviceAccess | undefined;
   /** Called after each change of a cached device. Returns the way to unsubscribe. */
@@ -98,6 +104,8 @@ export function createRegistry(options: RegistryOptions): Registry {
     capacity,
     absentForMs,
   });
+
+  const findNamed = createFindNamed({ findByName: options.findDeviceNamed, take, absentForMs });
 
   const subscriptions = [
     nc.subscribe(subjects.changed("device", "*", "*"), {
@@ -260,6 +268,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     peek,
     find,
     findByKey,
+    findNamed,
     onChange(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

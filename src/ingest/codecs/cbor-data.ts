@@ -48,7 +48,8 @@ function numberIn(value: unknown): number {
 }
 
 function magnitude(value: unknown): bigint {
-  if (!(value instanceof Uint8Array) || value.length > 64) throw new Error("a big number is no text of at most 64 bytes");
+  if (!(value instanceof Uint8Array) || value.length > 64)
+    throw new Error("a big number is no text of at most 64 bytes");
   return BigInt(`0x${value.length === 0 ? "0" : Buffer.from(value).toString("hex")}`);
 }
 

@@ -123,7 +123,9 @@ function fieldOf(
   const named = { name, presence: field.hasPresence, defaultValue: field.typeDefault as unknown };
   if (resolvedType instanceof protobuf.Type) {
     if (within.includes(resolvedType) || within.length >= MAX_DEPTH) {
-      throw new Problem(`${path} is nested deeper than ${MAX_DEPTH} messages, or in itself: leave it out of the schema`);
+      throw new Problem(
+        `${path} is nested deeper than ${MAX_DEPTH} messages, or in itself: leave it out of the schema`,
+      );
     }
     const inner = [...within, resolvedType];
     const fields = resolvedType.fieldsArray.map((one) =>
@@ -137,5 +139,7 @@ function fieldOf(
   }
   if (LONGS.has(type)) return { ...named, kind: "long" };
   if (NUMBERS.has(type) || type === "bool" || type === "string") return { ...named, kind: "scalar" };
-  throw new Problem(`${path} is of type ${type}, which is no metric: leave it out of the schema, and it is passed over`);
+  throw new Problem(
+    `${path} is of type ${type}, which is no metric: leave it out of the schema, and it is passed over`,
+  );
 }

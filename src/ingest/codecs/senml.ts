@@ -47,7 +47,12 @@ const labels: Readonly<Record<number, string>> = {
 };
 
 function withTextLabels(record: Map<unknown, unknown>): Fields {
-  return new Map([...record].map(([label, value]) => [typeof label === "number" ? (labels[label] ?? String(label)) : String(label), value]));
+  return new Map(
+    [...record].map(([label, value]) => [
+      typeof label === "number" ? (labels[label] ?? String(label)) : String(label),
+      value,
+    ]),
+  );
 }
 
 type Fields = ReadonlyMap<string, unknown>;
@@ -126,7 +131,10 @@ function wrongField(fields: Fields, index: number): Refusal | undefined {
       return refusal("MALFORMED_PAYLOAD", `records[${index}].vb: expected a boolean, got ${quoted(value)}`);
     }
     if (label === "bver" && (typeof value !== "number" || value > VERSION)) {
-      return refusal("MALFORMED_PAYLOAD", `records[${index}].bver: only version ${VERSION} is read, got ${quoted(value)}`);
+      return refusal(
+        "MALFORMED_PAYLOAD",
+        `records[${index}].bver: only version ${VERSION} is read, got ${quoted(value)}`,
+      );
     }
     // Section 4.4: a field that ends so must be understood, or the pack refused.
     if (label.endsWith("_")) {
@@ -174,7 +182,8 @@ function* valuesOf(base: Base, fields: Fields): Iterable<readonly [metric: strin
   else if (fields.has("vs")) yield [metric, fields.get("vs")];
   else if (fields.has("vb")) yield [metric, fields.get("vb")];
   // Base64 with the URL's alphabet, as JSON has it, in CBOR too.
-  else if (data !== undefined) yield [metric, data instanceof Uint8Array ? Buffer.from(data).toString("base64url") : data];
+  else if (data !== undefined)
+    yield [metric, data instanceof Uint8Array ? Buffer.from(data).toString("base64url") : data];
   else if (base.value !== 0 && fields.has("n") && !fields.has("s")) yield [metric, base.value];
   const sum = fields.get("s");
   if (sum !== undefined) yield [`${metric}.sum`, base.sum + (sum as number)];

@@ -26,9 +26,7 @@ export interface Share<Content> {
 const MAX_SHARES = 1_000;
 
 /** `{"Device A": [{"ts": ms, "values": {…}}, …], …}`. A share that cannot be read is refused alone. */
-export function decodeGatewayTelemetry(
-  payload: Buffer,
-): readonly Share<readonly Measurement[] | Refusal>[] | Refusal {
+export function decodeGatewayTelemetry(payload: Buffer): readonly Share<readonly Measurement[] | Refusal>[] | Refusal {
   const shares = decodeShares(payload);
   if ("code" in shares) return shares;
   return shares.map(({ name, content }) => ({ name, content: readSets(content, nameAsPath(name)) }));
@@ -61,7 +59,10 @@ export function decodeObject(payload: Buffer): Decoded<JsonObject> {
   if (!parsed.ok) return parsed;
   const { value } = parsed;
   if (isObject(value)) return { ok: true, value };
-  return { ok: false, refusal: refusal("MALFORMED_PAYLOAD", `the payload: expected a JSON object, got ${quoted(value)}`) };
+  return {
+    ok: false,
+    refusal: refusal("MALFORMED_PAYLOAD", `the payload: expected a JSON object, got ${quoted(value)}`),
+  };
 }
 
 function decodeShares(payload: Buffer): readonly Share<unknown>[] | Refusal {

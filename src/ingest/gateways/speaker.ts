@@ -66,8 +66,11 @@ export class Speaker implements Speaking {
     return this.#children;
   }
 
-  /** Takes a message in. `format` is what the message says of its form beside its topic, whose word comes first. */
-  publish(topic: string, payload: Buffer, format: Format | undefined, done: Done): void {
+  /**
+   * Takes a message in. `format` is what the message says of its form beside its topic, whose word comes first.
+   * `receivedAt` is set for one that came before.
+   */
+  publish(topic: string, payload: Buffer, format: Format | undefined, done: Done, receivedAt?: number): void {
     const access = this.#access;
     const { ingest, door } = this.deps;
     const meaning = classifyTopic(topic, access.tenantId, access.deviceId);
@@ -77,19 +80,23 @@ export class Speaker implements Speaking {
     }
     if (meaning.about === "self") {
       const form = meaning.format ?? format;
-      ingest.accept(meaning.kind, access, payload, form === undefined ? { door, topic } : { door, topic, format: form }, done);
+      ingest.accept(meaning.kind, access, payload, sourceOf(door, topic, form, receivedAt), done);
       return;
     }
     this.#lane ??= new Lane(MAX_WAITING);
-    if (this.#lane.run(() => this.#foreign(meaning, topic, payload, format, done))) return;
-    const full = refusal("LIMIT_EXCEEDED", `${MAX_WAITING} messages wait for the registry already: send it again later`);
+    const source = sourceOf(door, topic, undefined, receivedAt);
+    if (this.#lane.run(() => this.#foreign(meaning, source, payload, format, done))) return;
+    const full = refusal(
+      "LIMIT_EXCEEDED",
+      `${MAX_WAITING} messages wait for the registry already: send it again later`,
+    );
     ingest.refuse(access, full, payload, { door, topic }, done);
   }
 
   /** A last will. What is not about the client itself, such as a Sparkplug death, is said by the connection's end already. */
-  lastWord(topic: string, payload: Buffer, done: Done): void {
+  lastWord(topic: string, payload: Buffer, format: Format | undefined, done: Done, receivedAt?: number): void {
     const meaning = classifyTopic(topic, this.#access.tenantId, this.#access.deviceId);
-    if ("code" in meaning || meaning.about === "self") this.publish(topic, payload, undefined, done);
+    if ("code" in meaning || meaning.about === "self") this.publish(topic, payload, format, done, receivedAt);
   }
 
   /** Whether a subscription is granted; a promise where another device must be looked up. Rejects when the registry does not answer. */
@@ -141,13 +148,12 @@ export class Speaker implements Speaking {
   /** Never rejects. */
   #foreign(
     meaning: Exclude<TopicMeaning, { readonly about: "self" }>,
-    topic: string,
+    source: Source,
     payload: Buffer,
     format: Format | undefined,
     done: Done,
   ): void | Promise<void> {
     if (this.#isOver) return undefined;
-    const source = { door: this.deps.door, topic };
     const work = this.#dispatch(meaning, payload, source, format, done);
     if (work === undefined) return undefined;
     return work.catch((error: unknown) => {
@@ -197,4 +203,10 @@ export class Speaker implements Speaking {
     this.#edgeNode ??= new EdgeNode(this);
     return this.#edgeNode;
   }
+}
+
+/** Written out, because spreading objects together is felt at a hundred thousand messages a second. */
+function sourceOf(door: Door, topic: string, format: Format | undefined, receivedAt: number | undefined): Source {
+  if (receivedAt === undefined) return format === undefined ? { door, topic } : { door, topic, format };
+  return format === undefined ? { door, topic, receivedAt } : { door, topic, format, receivedAt };
 }

@@ -134,7 +134,9 @@ export class ThingsBoard {
       children.heard(child, named);
       const wanted = Array.isArray(keys) ? keys.map(String) : [String(key)];
       const values = client === true ? {} : pick(child.configuration.config, wanted);
-      const answer = Array.isArray(keys) ? { id, device: named, values } : { id, device: named, value: values[String(key)] };
+      const answer = Array.isArray(keys)
+        ? { id, device: named, values }
+        : { id, device: named, value: values[String(key)] };
       deps.send("v1/gateway/attributes/response", JSON.stringify(answer));
       return done(NOTHING_STORED);
     });

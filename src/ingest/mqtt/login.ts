@@ -36,6 +36,9 @@ export interface Refused {
   readonly connack: IConnackPacket;
 }
 
+/** What an API key, or a longer secret, may look like. */
+const TOKEN = /^[A-Za-z0-9_-]{16,256}$/u;
+
 /** Never rejects. `unavailable`: the registry does not answer, and nothing can be said of the device. */
 export async function admit(
   packet: IConnectPacket,
@@ -51,18 +54,21 @@ export async function admit(
     const message = "a client without an id must ask for a clean session";
     return refuse(version, "client-id", reasons.clientIdNotValid, returnCodes.clientIdRejected, message);
   }
-  const name = /^([A-Za-z0-9_-]{1,64})\/([A-Za-z0-9_-]{1,64})$/u.exec(packet.username ?? "");
-  if (name === null)
+  const { username = "", password = "" } = packet;
+  const name = /^([A-Za-z0-9_-]{1,64})\/([A-Za-z0-9_-]{1,64})$/u.exec(username);
+  // As ThingsBoard's devices log in: an access token, which is an API key of ours, and no password.
+  const isToken = name === null && password.length === 0 && TOKEN.test(username);
+  if (name === null && !isToken)
     return refuseWith(version, "user-name", "UNAUTHENTICATED", 'the user name is not "{tenant}/{device}"');
-  const [, tenant = "", device = ""] = name;
+  const [, tenant = "", device = ""] = name ?? [];
   let found: DeviceAccess | undefined;
   try {
-    found = await registry.find(tenant, device);
+    found = isToken ? await registry.findByKey(username) : await registry.find(tenant, device);
   } catch {
     // The registry's health says why.
     return "unavailable";
   }
-  const outcome = login(found, packet.password ?? "", Date.now());
+  const outcome = login(found, isToken ? username : password, Date.now());
   if (!outcome.ok) return refuseWith(version, outcome.reason, outcome.code, outcome.message);
   const { access, credentialId } = outcome;
   const clientId = assigned ? newId() : packet.clientId;
