@@ -4,7 +4,14 @@ import type { Role } from "./config.js";
 import { tokens } from "./container.js";
 import { monitorEngines } from "./engines/monitor.js";
 import { createGraphqlRoutes } from "./graphql/index.js";
-import { registerDeviceRoutes, startMqttGateway, startNatsDoor, startRelay, startWriter } from "./ingest/index.js";
+import {
+  registerDeviceRoutes,
+  startMqttGateway,
+  startNatsDoor,
+  startRelay,
+  startRollups,
+  startWriter,
+} from "./ingest/index.js";
 import type { HasHealth, PartHealth, Running } from "./platform/lifecycle.js";
 import { Gauge } from "./platform/metrics.js";
 import type { Registry as Metrics } from "./platform/metrics.js";
@@ -24,12 +31,14 @@ const roleParts: Readonly<
   Record<Exclude<Role, "engines" | "api" | "gateway">, (container: Container) => readonly (readonly [string, Part])[]>
 > = {
   writer: (container) => {
-    const { logger, metrics } = container.get(tokens.process);
+    const { config, logger, metrics } = container.get(tokens.process);
     const nc = container.get(tokens.nats);
     const influx = container.get(tokens.influx);
+    const owner = config.FLEETLOG_NODE_ID ?? "fleetlog";
     return [
       ["writer", startWriter({ nc, influx, logger, metrics })],
       ["relay", startRelay({ nc, logger })],
+      ["rollups", startRollups({ nc, influx, logger, metrics, owner })],
     ];
   },
   processor: (container) => {

@@ -1,10 +1,10 @@
 /** The streams that ingest fills, created before anything is published: a frame must find its consumers waiting. */
 import { AckPolicy, DiscardPolicy, NatsError, nanos, RetentionPolicy, StorageType } from "nats";
 import type { ConsumerConfig, JetStreamManager, NatsConnection, StreamConfig } from "nats";
-import { reportConsumer, streams } from "../platform/subjects.js";
+import { lateConsumer, reportConsumer, streams } from "../platform/subjects.js";
 
 /** The durable consumers of FLEETLOG_FRAMES. A frame is removed when all of them have acknowledged it. */
-const frameConsumers = ["writer", "processor", "relay"] as const;
+const frameConsumers = ["writer", "processor", "relay", "rollup"] as const;
 export type FrameConsumer = (typeof frameConsumers)[number];
 
 export interface StreamBounds {
@@ -13,6 +13,9 @@ export interface StreamBounds {
   readonly reportsBytes?: number;
   /** When the rejections fill it, the oldest go. */
   readonly rejectionsBytes?: number;
+  /** When the MQTT sessions fill it, the oldest go. */
+  readonly sessionsBytes?: number;
+  readonly lateBytes?: number;
 }
 
 /** Of every consumer here, ms. */
@@ -24,7 +27,7 @@ const STREAM_NOT_FOUND = 10059;
 
 /** Idempotent; existing streams and consumers keep their messages and get the settings of this version. */
 export async function ensureIngestStreams(nc: NatsConnection, bounds: StreamBounds = {}): Promise<void> {
-  const { framesBytes = 8 * GIB, reportsBytes = GIB, rejectionsBytes = GIB } = bounds;
+  const { framesBytes = 8 * GIB, reportsBytes = GIB, rejectionsBytes = GIB, sessionsBytes = GIB / 2, lateBytes = GIB } = bounds;
   const manager = await nc.jetstreamManager();
   // The number of replicas is the operator's to choose, and is left as it is.
   const common = { storage: StorageType.File };
@@ -52,13 +55,35 @@ export async function ensureIngestStreams(nc: NatsConnection, bounds: StreamBoun
   await manager.consumers.add(streams.reports, durable(reportConsumer, 100_000));
   await ensureStream(manager, {
     ...common,
+    name: streams.lateWindows,
+    subjects: ["fleetlog-late.>"],
+    retention: RetentionPolicy.Workqueue,
+    // When the corrections fall so far behind, frames wait for room here.
+    discard: DiscardPolicy.New,
+    max_bytes: lateBytes,
+  });
+  await manager.consumers.add(streams.lateWindows, { ...durable(lateConsumer, 1_000), ack_wait: nanos(120_000) });
+  await ensureStream(manager, {
+    ...common,
     name: streams.rejections,
     subjects: ["fleetlog-rejections.>"],
     retention: RetentionPolicy.Limits,
     discard: DiscardPolicy.Old,
-    max_msgs_per_subject: 1_000,
+    max_msgs_per_subject: 10_000,
     max_age: nanos(30 * 24 * 3_600_000),
     max_bytes: rejectionsBytes,
+  });
+  await ensureStream(manager, {
+    ...common,
+    name: streams.sessions,
+    subjects: ["fleetlog-sessions.>"],
+    retention: RetentionPolicy.Limits,
+    // When the sessions fill it, those that were written longest ago go; their clients are told that there is none.
+    discard: DiscardPolicy.Old,
+    max_msgs_per_subject: 1,
+    // A day more than a session may be kept for.
+    max_age: nanos(31 * 24 * 3_600_000),
+    max_bytes: sessionsBytes,
   });
 }
 

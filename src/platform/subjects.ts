@@ -21,6 +21,14 @@ export const subjects = {
     `fleetlog-reports.${kind}.${tenant}.${device}`,
   /** Refused messages with their reasons, kept in `FLEETLOG_REJECTIONS`, bounded per device. */
   rejection: (tenant: string, device: string) => `fleetlog-rejections.${tenant}.${device}`,
+  /** How many more were refused than are kept: counts by device, door and code, in the same stream. */
+  rejectionCounts: (tenant: string) => `fleetlog-rejections.${tenant}`,
+  /** Closed minutes that got late readings, kept in `FLEETLOG_LATE` until their rollups are corrected. */
+  lateWindows: "fleetlog-late.windows",
+  /** An MQTT session, kept in `FLEETLOG_SESSIONS`, the newest record alone. `client` is made from the client id. */
+  session: (tenant: string, device: string, client: string) => `fleetlog-sessions.${tenant}.${device}.${client}`,
+  /** Core NATS: a client has logged in at a gateway; the others end its older connections. */
+  loggedIn: "fleetlog-internal.logged-in",
   /** Core NATS, every few seconds: the devices that a gateway holds, with when each was last heard. */
   seen: "fleetlog-internal.seen",
   /** Core NATS: a read model's document after a write: `{entity, id, document}`. What subscriptions and caches live on. */
@@ -36,8 +44,13 @@ export const streams = {
   frames: "FLEETLOG_FRAMES",
   reports: "FLEETLOG_REPORTS",
   rejections: "FLEETLOG_REJECTIONS",
+  sessions: "FLEETLOG_SESSIONS",
   events: "FLEETLOG_EVENTS",
+  lateWindows: "FLEETLOG_LATE",
 } as const;
+
+/** The durable consumer of the late windows: ingest makes it, the rollups read it. */
+export const lateConsumer = "rollup";
 
 /** The durable consumer of the reports: ingest makes it, the workflows read it. */
 export const reportConsumer = "workflows";

@@ -111,7 +111,7 @@ test("a full stream holds devices back instead of losing: they get through once 
   await waitFor(async () => (await under.metrics.metrics()).includes('publish_failed_total{reason="refused"}'));
   expect(acknowledged.size).toBeLessThan(total);
   const stored = new Set<unknown>();
-  const feeds = (["writer", "processor", "relay"] as const).map((consumer) =>
+  const feeds = (["writer", "processor", "relay", "rollup"] as const).map((consumer) =>
     feedFrames({ nc: full.nc, consumer, logger: silentLogger }),
   );
   const finished = feeds.map(async (feed) => {

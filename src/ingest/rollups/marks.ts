@@ -1,0 +1,43 @@
+/**
+ * How far things are done, kept in JetStream: which windows are closed (their rollups are written), and how far retention
+ * has swept. Each is stored before anybody relies on it, so a process that is killed goes on where it stood.
+ */
+import type { KV, NatsConnection } from "nats";
+import type { Level } from "./levels.js";
+
+const BUCKET = "fleetlog_rollups";
+const CLOSED = "closed";
+
+/** Ms: the windows of a level that lie wholly before its mark are rolled up. */
+export type Closed = Readonly<Record<Level, number>>;
+
+export interface Marks {
+  /** `undefined` before the first rollup ever. */
+  closed(): Promise<Closed | undefined>;
+  close(closed: Closed): Promise<void>;
+  /** Ms by resolution and metric (`""` for all without a rule): what lies before is deleted, or may be any moment. */
+  swept(tenant: string): Promise<Swept>;
+  /** Stored before the deletion begins: from then on nothing before it is rolled up again from what is left. */
+  sweep(tenant: string, swept: Swept): Promise<void>;
+}
+
+export type Swept = Readonly<Record<string, number>>;
+
+export async function openMarks(nc: NatsConnection): Promise<Marks> {
+  const bucket = await nc.jetstream().views.kv(BUCKET, { history: 1 });
+  return {
+    closed: () => read<Closed>(bucket, CLOSED),
+    async close(closed) {
+      await bucket.put(CLOSED, JSON.stringify(closed));
+    },
+    swept: async (tenant) => (await read<Swept>(bucket, `swept.${tenant}`)) ?? {},
+    async sweep(tenant, swept) {
+      await bucket.put(`swept.${tenant}`, JSON.stringify(swept));
+    },
+  };
+}
+
+async function read<T>(bucket: KV, key: string): Promise<T | undefined> {
+  const entry = await bucket.get(key);
+  return entry === null || entry.operation !== "PUT" ? undefined : entry.json<T>();
+}
