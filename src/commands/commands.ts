@@ -1,5 +1,6 @@
 import type { EventStoreDBClient } from "@eventstore/db-client";
 import type { DeviceState } from "../domain/device/index.js";
+import type { PayloadCodec } from "../domain/device-type/index.js";
 import type { Category } from "../events/index.js";
 import { readAggregateEvents, streamName } from "../events/index.js";
 import { FleetlogError, isFleetlogError } from "../platform/errors.js";
@@ -29,8 +30,14 @@ export interface Commands {
   ): Promise<CommandOutcome>;
 }
 
-export function createCommands(deps: { readonly client: EventStoreDBClient; readonly metrics: Registry }): Commands {
-  const { client, metrics } = deps;
+export interface CommandsDeps {
+  readonly client: EventStoreDBClient;
+  readonly metrics: Registry;
+  /** What is wrong with a .proto text and the name of its message; what it takes to know that is no part of the domain. */
+  readonly validateProtobuf?: (schema: string, message: string) => string | undefined;
+}
+
+export function createCommands({ client, metrics, validateProtobuf }: CommandsDeps): Commands {
   const limiter = new Limiter(MAX_CONCURRENT, MAX_WAITING);
   const recent = new RecentStreams();
   const tenants = new Set<string>();
@@ -72,25 +79,43 @@ export function createCommands(deps: { readonly client: EventStoreDBClient; read
     );
   }
 
+  /** What a decider cannot see: other streams, and what takes more than plain functions. Not for those who may not ask. */
+  async function checkBeyond({
+    actor,
+    tenantId,
+    command,
+  }: Pick<CommandRequest, "actor" | "tenantId" | "command">): Promise<void> {
+    switch (command.type) {
+      case "RegisterDevice":
+      case "CreateAlertRule":
+        return requireTenant(tenantId);
+      case "DefineDeviceType":
+        authorize(actor, tenantId, command.type);
+        requireReadable(command.data.codec);
+        return requireTenant(tenantId);
+      case "AssignGateway":
+        authorize(actor, tenantId, command.type);
+        return requireGateway(tenantId, command.data.gatewayId);
+      default:
+        return undefined;
+    }
+  }
+
+  function requireReadable(codec: PayloadCodec | undefined): void {
+    if (codec?.protobuf === undefined) return;
+    const problem = validateProtobuf?.(codec.protobuf.schema, codec.protobuf.message);
+    if (problem !== undefined) throw new FleetlogError("INVALID_VALUE", `the protobuf schema: ${problem}`);
+  }
+
   return {
     async execute(request) {
-      const { command, tenantId } = request;
+      const { command } = request;
       const end = seconds.startTimer();
       const commandId = request.commandId ?? newId();
       const full = { ...request, commandId, correlationId: request.correlationId ?? commandId };
       try {
         const outcome = await limiter.run(async () => {
-          if (
-            command.type === "RegisterDevice" ||
-            command.type === "DefineDeviceType" ||
-            command.type === "CreateAlertRule"
-          ) {
-            await requireTenant(tenantId);
-          }
-          if (command.type === "AssignGateway") {
-            authorize(request.actor, tenantId, command.type);
-            await requireGateway(tenantId, command.data.gatewayId);
-          }
+          await checkBeyond(request);
           return handleCommand(client, recent, full);
         });
         total.inc({ command: command.type, outcome: outcome.changed ? "accepted" : "unchanged" });

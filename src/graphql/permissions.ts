@@ -23,6 +23,7 @@ const ADMINS = ["ADMIN"] as const;
 /** Every root field has its line here, or the schema is not built: what is forgotten is closed, not open. */
 const audiences: Readonly<Record<string, Audience>> = {
   "Query.me": "anyone",
+  "Query.tenant": READERS,
   "Query.device": READERS,
   "Query.devices": READERS,
   "Query.deviceEvents": AUDITORS,
@@ -37,6 +38,8 @@ const audiences: Readonly<Record<string, Audience>> = {
   "Query.rebuilds": "platform",
 
   "Mutation.createTenant": "platform",
+  "Mutation.setTenantLimits": "platform",
+  "Mutation.setRetention": ADMINS,
   "Mutation.rebuildProjection": "platform",
   "Mutation.defineDeviceType": ADMINS,
   "Mutation.registerDevice": OPERATORS,

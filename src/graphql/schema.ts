@@ -15,12 +15,13 @@ import { guardRootFields } from "./permissions.js";
 import { PlatformOpsResolver } from "./platform-ops/resolver.js";
 import { TelemetryResolver } from "./telemetry/resolver.js";
 import { TelemetrySubscriptionResolver } from "./telemetry/subscription.js";
-import { TenantResolver } from "./tenant/resolver.js";
+import { TenantFieldsResolver, TenantResolver } from "./tenant/resolver.js";
 
 type ResolverClass = new (deps: GraphqlDeps) => object;
 
 const resolverClasses = [
   TenantResolver,
+  TenantFieldsResolver,
   DeviceTypeResolver,
   DeviceQueriesResolver,
   DeviceMutationsResolver,

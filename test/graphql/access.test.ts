@@ -17,7 +17,7 @@ const fields = rootFields();
 const overHttp = fields.filter(({ operation }) => operation !== "subscription");
 const live = fields.filter(({ operation }) => operation === "subscription");
 
-const FORBIDDEN_TO_PLATFORM = new Set(["createTenant", "rebuildProjection", "rebuilds", "me"]);
+const FORBIDDEN_TO_PLATFORM = new Set(["createTenant", "setTenantLimits", "rebuildProjection", "rebuilds", "me"]);
 
 beforeAll(async () => {
   api = await startApi();
@@ -104,7 +104,7 @@ describe("nobody asks anything without a token", () => {
 });
 
 describe("another tenant's token", () => {
-  const creating = new Set(["registerDevice", "defineDeviceType", "createAlertRule"]);
+  const creating = new Set(["registerDevice", "defineDeviceType", "createAlertRule", "setRetention", "tenant"]);
   let stranger: string;
   let other: string;
 
@@ -181,7 +181,7 @@ describe("roles", () => {
     },
   );
 
-  it.each(["decommissionDevice", "issueCredential", "revokeCredential", "defineDeviceType"])(
+  it.each(["decommissionDevice", "issueCredential", "revokeCredential", "defineDeviceType", "setRetention"])(
     "%s is for administrators, not operators",
     async (name) => {
       const text = fields.find((field) => field.name === name)?.text() ?? "";

@@ -1,5 +1,6 @@
 import "reflect-metadata";
 import { Arg, Args, Ctx, Field, FieldResolver, ID, Mutation, ObjectType, Query, Resolver, Root } from "type-graphql";
+import type { MetricDefinition as Metric, PayloadCodec as Codec } from "../../domain/device-type/index.js";
 import { deviceTypeId } from "../../domain/ids.js";
 import type { DeviceTypeDocument } from "../../projections/index.js";
 import type { Connection } from "../connection.js";
@@ -11,9 +12,10 @@ import { given } from "../given.js";
 import type { MutationDeps } from "../mutate.js";
 import { commandIdOf, decideAndShow, now } from "../mutate.js";
 import { Payload } from "../payload.js";
-import { domainKinds, shownKinds } from "./enums.js";
+import { domainFormats, domainKinds, shownFormats, shownKinds } from "./enums.js";
+import type { MetricDefinitionInput, PayloadCodecInput } from "./input.js";
 import { DefineDeviceTypeInput } from "./input.js";
-import { DeviceType, DeviceTypeConnection, MetricDefinition } from "./type.js";
+import { DeviceType, DeviceTypeConnection, MetricDefinition, PayloadCodec } from "./type.js";
 
 @ObjectType()
 export class DeviceTypePayload extends Payload {
@@ -60,8 +62,14 @@ export class DeviceTypeResolver {
   ): Promise<DeviceTypePayload> {
     const tenantId = tenantOf(context);
     const deviceType = deviceTypeId(input.deviceType);
-    const metrics = input.metrics.map(({ kind, ...rest }) => ({ ...given(rest), kind: domainKinds[kind] }));
-    const data = { tenantId, deviceType, metrics };
+    const { codec, reportEvery } = given(input);
+    const data = {
+      tenantId,
+      deviceType,
+      metrics: input.metrics.map(metricOf),
+      ...(codec === undefined ? {} : { codec: codecOf(codec) }),
+      ...(reportEvery === undefined ? {} : { reportEvery }),
+    };
     const { thing, shown } = await decideAndShow<"deviceType", DeviceTypeDocument>(
       this.#deps,
       context,
@@ -81,4 +89,21 @@ export class DeviceTypeResolver {
   metrics(@Root() { metrics }: DeviceTypeDocument): readonly MetricDefinition[] {
     return metrics.map((metric) => ({ ...metric, kind: shownKinds[metric.kind] }));
   }
+
+  @FieldResolver(() => PayloadCodec, {
+    description: "How devices of the type write telemetry when a message does not say.",
+  })
+  codec(@Root() { codec = { format: "json" } }: DeviceTypeDocument): PayloadCodec {
+    return { ...codec, format: shownFormats[codec.format] };
+  }
+}
+
+function metricOf({ kind, quality, ...rest }: MetricDefinitionInput): Metric {
+  const checks = quality === null || quality === undefined ? undefined : given(quality);
+  return { ...given(rest), kind: domainKinds[kind], ...(checks === undefined ? {} : { quality: checks }) };
+}
+
+function codecOf({ format, protobuf }: PayloadCodecInput): Codec {
+  const schema = protobuf === null || protobuf === undefined ? {} : { protobuf: given(protobuf) };
+  return { format: domainFormats[format], ...schema };
 }

@@ -2,7 +2,46 @@ import "reflect-metadata";
 import { Field, Float, ID, Int, ObjectType } from "type-graphql";
 import { connectionType } from "../connection.js";
 import { DateTime } from "../scalars.js";
-import { MetricKind } from "./enums.js";
+import { MetricKind, PayloadFormat } from "./enums.js";
+
+@ObjectType({ description: "What makes a value doubtful though it is possible: it is kept, and flagged." })
+export class QualityChecks {
+  @Field(() => Float, { nullable: true, description: "The least that is usual, included." })
+  readonly expectedMin?: number;
+
+  @Field(() => Float, { nullable: true, description: "The most that is usual, included." })
+  readonly expectedMax?: number;
+
+  @Field(() => Float, {
+    nullable: true,
+    description: "The largest believable change, in the metric's unit per second.",
+  })
+  readonly maxRate?: number;
+
+  @Field(() => Float, {
+    nullable: true,
+    description: "Seconds after which a value that does not move at all is taken for a stuck sensor.",
+  })
+  readonly stuckAfter?: number;
+}
+
+@ObjectType()
+export class ProtobufSchema {
+  @Field(() => String, { description: "A .proto text." })
+  readonly schema!: string;
+
+  @Field(() => String, { description: "The name of the message that a payload is." })
+  readonly message!: string;
+}
+
+@ObjectType()
+export class PayloadCodec {
+  @Field(() => PayloadFormat)
+  readonly format!: PayloadFormat;
+
+  @Field(() => ProtobufSchema, { nullable: true })
+  readonly protobuf?: ProtobufSchema;
+}
 
 @ObjectType({ description: "One thing that devices of a type measure." })
 export class MetricDefinition {
@@ -20,6 +59,9 @@ export class MetricDefinition {
 
   @Field(() => Float, { nullable: true, description: "The most that is physically possible." })
   readonly max?: number;
+
+  @Field(() => QualityChecks, { nullable: true })
+  readonly quality?: QualityChecks;
 }
 
 @ObjectType({ description: "What devices of a type measure. Readings that do not fit are refused." })
@@ -32,6 +74,12 @@ export class DeviceType {
 
   @Field(() => Int, { description: "Devices are held to the newest." })
   readonly version!: number;
+
+  @Field(() => Float, {
+    nullable: true,
+    description: "Seconds between two readings of a device in good health; a longer silence is a gap.",
+  })
+  readonly reportEvery?: number;
 
   @Field(() => Int)
   readonly revision!: number;

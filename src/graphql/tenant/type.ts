@@ -18,7 +18,7 @@ registerEnumType(UserRole, {
     "ADMIN: everything in the tenant. OPERATOR: daily work. VIEWER: look. AUDITOR: look, at the history too.",
 });
 
-@ObjectType()
+@ObjectType({ description: "An organization on this platform; nobody sees another's." })
 export class Tenant {
   @Field(() => ID)
   readonly tenantId!: string;
