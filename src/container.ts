@@ -13,7 +13,13 @@ import { connectMongo } from "./engines/mongo.js";
 import type { Mongo } from "./engines/mongo.js";
 import { connectNats } from "./engines/nats.js";
 import type { NatsConnection } from "./engines/nats.js";
-import { createIngest, createRegistry, createTelemetryQueries, ensureIngestStreams } from "./ingest/index.js";
+import {
+  createIngest,
+  createRegistry,
+  createTelemetryQueries,
+  ensureIngestStreams,
+  validateProtobufCodec,
+} from "./ingest/index.js";
 import type { DefaultLimits, Ingest, Registry as DeviceRegistry, TelemetryQueries } from "./ingest/index.js";
 import type { Lifecycle } from "./platform/lifecycle.js";
 import type { Logger } from "./platform/logger.js";
@@ -80,7 +86,9 @@ export async function createContainer(parts: ProcessParts): Promise<Container> {
   const influx = { url: required(config, "INFLUX_URL"), token: INFLUX_TOKEN, org: INFLUX_ORG, bucket: INFLUX_BUCKET };
   container.bind(tokens.influx).toDynamicValue(() => connectInflux(influx));
 
-  container.bind(tokens.commands).toDynamicValue(() => createCommands({ client: eventstore, metrics }));
+  container
+    .bind(tokens.commands)
+    .toDynamicValue(() => createCommands({ client: eventstore, metrics, validateProtobuf: validateProtobufCodec }));
   container.bind(tokens.readModels).toDynamicValue(() => createReadModels(mongo.db));
   container
     .bind(tokens.shown)

@@ -11,6 +11,7 @@ export type { FrameConsumer, StreamBounds } from "./jetstream.js";
 export { createIngest } from "./ingest.js";
 export type { Ingest, IngestOptions, Outcome, Presence } from "./ingest.js";
 export type { DefaultLimits, Limits, Wait } from "./limits/limits.js";
+export { validateProtobufCodec } from "./codecs/protobuf.js";
 export { createRegistry } from "./registry.js";
 export type { Registry, RegistryOptions } from "./registry.js";
 export type { DeviceAccess } from "./device-access.js";

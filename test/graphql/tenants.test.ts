@@ -130,6 +130,10 @@ describe("a device type", () => {
     const metrics = [{ name: "t" }];
     const without = { deviceType: "x", metrics, codec: { format: "PROTOBUF" } };
     expect((await api.ask(admin, DEFINE, { input: without })).codes).toEqual(["INVALID_VALUE"]);
+    const broken = { format: "PROTOBUF", protobuf: { schema: "message {", message: "Reading" } };
+    const refused = await api.ask(admin, DEFINE, { input: { deviceType: "x", metrics, codec: broken } });
+    expect(refused.codes).toEqual(["INVALID_VALUE"]);
+    expect(refused.errors[0]?.message).toMatch(/^the protobuf schema: it cannot be read/u);
     const beside = { deviceType: "x", metrics, codec: { format: "CBOR", protobuf } };
     expect((await api.ask(admin, DEFINE, { input: beside })).codes).toEqual(["INVALID_VALUE"]);
   });

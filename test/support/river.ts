@@ -8,6 +8,7 @@ import { connectNats } from "../../src/engines/nats.js";
 import type { NatsConnection } from "../../src/engines/nats.js";
 import { deviceId, deviceTypeId, tenantId } from "../../src/domain/ids.js";
 import type { DeviceId, TenantId } from "../../src/domain/ids.js";
+import { validateProtobufCodec } from "../../src/ingest/index.js";
 import { newId } from "../../src/platform/ids.js";
 import { silentLogger } from "../../src/platform/logger.js";
 import { createMetrics } from "../../src/platform/metrics.js";
@@ -38,7 +39,7 @@ export async function startRiver(options: { readonly influx?: boolean } = {}): P
   const client = connectEventStore(engines.eventstoreUrl);
   const mongo = connectMongo(engines.mongoUrl, "fleetlog");
   const nats = await connectNats(engines.natsUrl, "test");
-  const commands = createCommands({ client, metrics: createMetrics() });
+  const commands = createCommands({ client, metrics: createMetrics(), validateProtobuf: validateProtobufCodec });
   const projector = startProjector({ client, db: mongo.db, nats, logger: silentLogger, owner: "test" });
   const shown = createShownWaiter({ db: mongo.db, nats });
   return {
