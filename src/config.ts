@@ -32,8 +32,11 @@ export const configSchema = z.object({
   FLEETLOG_DATA_DIR: z.string().min(1).default("./data"),
   FLEETLOG_HOST: z.string().min(1).default("0.0.0.0"),
   FLEETLOG_HTTP_PORT: port(8080),
+  FLEETLOG_HTTPS_PORT: port(8443),
   FLEETLOG_MQTT_PORT: port(1883),
   FLEETLOG_MQTTS_PORT: port(8883),
+  FLEETLOG_COAP_PORT: port(5683),
+  FLEETLOG_COAPS_PORT: port(5684),
   /** PEM files. Unset: our own authority and certificate, made in the data directory (src/tls). */
   FLEETLOG_TLS_CERT: z.string().min(1).optional(),
   FLEETLOG_TLS_KEY: z.string().min(1).optional(),
@@ -86,7 +89,7 @@ export const configSchema = z.object({
 });
 
 /** Variables whose names are fixed (docs/reference/configuration.md) and whose doors are not built yet: named as such instead of being ignored. */
-const notYet = ["FLEETLOG_COAP_PORT", "FLEETLOG_COAPS_PORT", "MQTT_BROKER_URL"] as const;
+const notYet = ["MQTT_BROKER_URL"] as const;
 
 /** What `npx fleetlog` reads (src/cli/settings.ts): in one shell with the platform they are no spelling mistakes of ours. */
 const commandLine = ["FLEETLOG_URL", "FLEETLOG_TOKEN", "FLEETLOG_TENANT"] as const;

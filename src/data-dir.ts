@@ -23,7 +23,11 @@ export function existingTokenSecret(dataDir: string): string | undefined {
 /** Where a running platform of this data directory is reached; ports that were taken have moved. */
 export interface Addresses {
   readonly httpUrl: string | undefined;
+  readonly httpsUrl?: string | undefined;
   readonly mqttUrl: string | undefined;
+  readonly mqttsUrl?: string | undefined;
+  readonly coapUrl?: string | undefined;
+  readonly coapsUrl?: string | undefined;
   readonly natsUrl: string;
 }
 

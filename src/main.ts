@@ -43,8 +43,12 @@ async function start(config: Config): Promise<Running> {
     logger,
     onProgress: (step) => logger.info(step),
   });
-  const { httpUrl, mqttUrl, natsUrl, eventstoreUrl, mongoUrl, influxUrl } = platform;
-  logger.info({ httpUrl, mqttUrl, natsUrl, eventstoreUrl, mongoUrl, influxUrl }, "Fleetlog is up");
+  const { httpUrl, httpsUrl, mqttUrl, mqttsUrl, coapUrl, coapsUrl } = platform;
+  const { natsUrl, eventstoreUrl, mongoUrl, influxUrl } = platform;
+  logger.info(
+    { httpUrl, httpsUrl, mqttUrl, mqttsUrl, coapUrl, coapsUrl, natsUrl, eventstoreUrl, mongoUrl, influxUrl },
+    "Fleetlog is up",
+  );
   return platform;
 }
 

@@ -6,6 +6,7 @@ import { monitorEngines } from "./engines/monitor.js";
 import { createGraphqlRoutes } from "./graphql/index.js";
 import {
   registerDeviceRoutes,
+  startCoapDoor,
   startMqttGateway,
   startNatsDoor,
   startRelay,
@@ -94,8 +95,11 @@ export async function startRoles(container: Container): Promise<StartedRoles> {
   const health = (): readonly PartHealth[] => parts.flatMap((part) => part.health());
   measureHealth(container.get(tokens.process).metrics, health);
   const ports: Record<string, number> = {};
-  ports["http"] = await startHttp(container, () => merge([...health(), ...others.health()]), parts);
-  if (config.FLEETLOG_ROLES.includes("gateway")) ports["mqtt"] = (await startGateway(container, keep)).port;
+  Object.assign(ports, await startHttp(container, () => merge([...health(), ...others.health()]), parts));
+  if (config.FLEETLOG_ROLES.includes("gateway")) {
+    ports["mqtt"] = (await startGateway(container, keep)).port;
+    Object.assign(ports, await startCoap(container, keep));
+  }
   return { ports, health };
 }
 
@@ -128,12 +132,24 @@ async function startGateway(
   return keep("MQTT gateway", gateway);
 }
 
+/** CoAP over UDP. */
+async function startCoap(
+  container: Container,
+  keep: <T extends Part>(name: string, part: T) => T,
+): Promise<Readonly<Record<string, number>>> {
+  const { config, logger } = container.get(tokens.process);
+  const deps = { ingest: container.get(tokens.ingest), registry: container.get(tokens.devices), logger };
+  const options = { host: config.FLEETLOG_HOST, maxPayloadBytes: config.FLEETLOG_MAX_PAYLOAD_BYTES };
+  const coap = keep("CoAP door", await startCoapDoor(deps, { ...options, port: config.FLEETLOG_COAP_PORT }));
+  return { coap: coap.port };
+}
+
 /** Every process has an HTTP server for its health and metrics; with `api` it serves GraphQL too, with `api` or `gateway` the devices' HTTP door. */
 async function startHttp(
   container: Container,
   health: () => readonly PartHealth[],
   parts: HasHealth[],
-): Promise<number> {
+): Promise<Readonly<Record<string, number>>> {
   const { config, logger, lifecycle } = container.get(tokens.process);
   const roles = config.FLEETLOG_ROLES;
   const register: Parameters<typeof startHttpServer>[0]["register"] = [
@@ -143,10 +159,16 @@ async function startHttp(
   const server = await startHttpServer(
     { logger, health, metrics: container.get(tokens.prometheus), register, graphiql: roles.includes("api") },
     // Port 0 is what the supervisor gives to a process whose HTTP server is for health and metrics only: nobody's business outside.
-    { port: config.FLEETLOG_HTTP_PORT, host: config.FLEETLOG_HTTP_PORT === 0 ? "127.0.0.1" : config.FLEETLOG_HOST },
+    config.FLEETLOG_HTTP_PORT === 0
+      ? { port: 0, host: "127.0.0.1" }
+      : {
+          port: config.FLEETLOG_HTTP_PORT,
+          host: config.FLEETLOG_HOST,
+          tls: { port: config.FLEETLOG_HTTPS_PORT, certificate: await container.get(tokens.certificate)() },
+        },
   );
   lifecycle.add("HTTP server", server);
-  return server.port;
+  return { http: server.port, ...(server.tlsPort === undefined ? {} : { https: server.tlsPort }) };
 }
 
 type Routes = NonNullable<Parameters<typeof startHttpServer>[0]["register"]>[number];

@@ -73,8 +73,8 @@ describe("what is set", () => {
   });
 
   it("for a door that is not built yet is taken with a warning, never in silence", () => {
-    expect(readConfig({ FLEETLOG_COAP_PORT: "5683" }).warnings).toEqual([
-      "FLEETLOG_COAP_PORT is set, but that door is not built yet: nothing listens for it",
+    expect(readConfig({ MQTT_BROKER_URL: "mqtt://broker:1883" }).warnings).toEqual([
+      "MQTT_BROKER_URL is set, but that door is not built yet: nothing listens for it",
     ]);
   });
 });

@@ -29,6 +29,8 @@ export { startMqttGateway } from "./mqtt/gateway.js";
 export type { MqttGateway, MqttGatewayDeps, MqttGatewayOptions } from "./mqtt/gateway.js";
 export { registerDeviceRoutes } from "./http/device-routes.js";
 export type { DeviceRoutesDeps } from "./http/device-routes.js";
+export { startCoapDoor } from "./coap/door.js";
+export type { CoapDoor, CoapDoorDeps, CoapDoorOptions } from "./coap/door.js";
 export { startNatsDoor } from "./nats/door.js";
 export type { NatsDoorDeps } from "./nats/door.js";
 export { startRelay } from "./relay.js";

@@ -7,12 +7,16 @@ import type { Logger } from "../platform/logger.js";
 import { registerGraphiql } from "./graphiql.js";
 import { answerClientError, setHttpErrors } from "./http-errors.js";
 import type { OperationsDeps } from "./operations.js";
+import { listenWithTls } from "./tls-listener.js";
+import type { TlsCertificate, TlsListener } from "./tls-listener.js";
 import { registerOperations } from "./operations.js";
 
 /** No body is larger, whatever door of this server it comes through. */
 const MAX_BODY_BYTES = 1024 * 1024;
 /** A request must be here, whole, within this time: slow ones hold a connection. */
 const REQUEST_TIMEOUT_MS = 30_000;
+/** On each port; beyond it new connections are closed at once. */
+const MAX_CONNECTIONS = 20_000;
 
 /** A caller's correlation id is taken over when it is one, and no way to write into our log. */
 const CORRELATION_ID = /^[A-Za-z0-9._:-]{1,128}$/;
@@ -61,20 +65,39 @@ async function createHttpServer(deps: HttpServerDeps): Promise<FastifyInstance> 
 export interface HttpServer extends Running {
   readonly url: string;
   readonly port: number;
+  /** Where the same routes are served with TLS. */
+  readonly tlsPort?: number;
+}
+
+export interface HttpServerOptions {
+  readonly port: number;
+  readonly host: string;
+  readonly tls?: { readonly port: number; readonly certificate: TlsCertificate };
 }
 
 /** Listens. `stop` answers what is under way and ends. Port 0 takes a free one. Rejects with the system's error for a taken port. */
 export async function startHttpServer(
   deps: HttpServerDeps,
-  { port, host }: { readonly port: number; readonly host: string },
+  { port, host, tls }: HttpServerOptions,
 ): Promise<HttpServer> {
   const app = await createHttpServer(deps);
+  app.server.maxConnections = MAX_CONNECTIONS;
   await app.listen({ port, host });
+  let secure: TlsListener | undefined;
+  try {
+    if (tls !== undefined) secure = await listenWithTls(app.server, { ...tls, host, maxConnections: MAX_CONNECTIONS });
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
   const bound = (app.server.address() as AddressInfo).port;
   const reachable = host === "0.0.0.0" || host === "::" ? "localhost" : host;
   return {
     url: `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${bound}`,
     port: bound,
-    stop: () => app.close(),
+    ...(secure === undefined ? {} : { tlsPort: secure.port }),
+    async stop() {
+      await Promise.all([app.close(), secure?.stop()]);
+    },
   };
 }

@@ -25,6 +25,8 @@ export interface WantedPort {
   readonly variable: string;
   readonly preferred: number;
   readonly host: string;
+  /** TCP when it says nothing. */
+  readonly protocol?: "tcp" | "udp";
 }
 
 export interface RoleProcesses {
@@ -119,14 +121,16 @@ export function createRoleProcesses(deps: {
 
 async function chosen(wanted: readonly WantedPort[]): Promise<Readonly<Record<string, string>>> {
   const ports: Record<string, string> = {};
-  for (const { variable, preferred, host } of wanted) ports[variable] = String(await choosePort(preferred, host));
+  for (const { variable, preferred, host, protocol } of wanted) {
+    ports[variable] = String(await choosePort(preferred, host, protocol));
+  }
   return ports;
 }
 
 async function oneIsTaken(wanted: readonly WantedPort[], ports: Readonly<Record<string, string>>): Promise<boolean> {
-  for (const { variable, host } of wanted) {
+  for (const { variable, host, protocol } of wanted) {
     const port = Number(ports[variable]);
-    if ((await choosePort(port, host)) !== port) return true;
+    if ((await choosePort(port, host, protocol)) !== port) return true;
   }
   return false;
 }

@@ -9,11 +9,16 @@ import { REPORT_EVERY_MS } from "../process-report.js";
 import { startLocalEngines } from "./local-engines.js";
 import { frontOf, planProcesses } from "./plan.js";
 import { createRoleProcesses } from "./role-processes.js";
+import type { WantedPort } from "./role-processes.js";
 
 /** Needed to start, and to be found. */
 export interface Platform extends Running, HasHealth {
   readonly httpUrl: string | undefined;
+  readonly httpsUrl: string | undefined;
   readonly mqttUrl: string | undefined;
+  readonly mqttsUrl: string | undefined;
+  readonly coapUrl: string | undefined;
+  readonly coapsUrl: string | undefined;
   readonly natsUrl: string;
   readonly influxUrl: string;
   readonly eventstoreUrl: string;
@@ -31,6 +36,8 @@ export interface SupervisorOptions {
   /** A line for people before each long step. */
   readonly onProgress: (step: string) => void;
 }
+
+type PortVariable = Extract<keyof Config, `FLEETLOG_${"HTTP" | "HTTPS" | "MQTT" | "MQTTS" | "COAP" | "COAPS"}_PORT`>;
 
 /** Starts what is configured on this machine and keeps it alive. Throws FleetlogError when a part cannot start; nothing is left running then. */
 export async function startPlatform(options: SupervisorOptions): Promise<Platform> {
@@ -62,20 +69,28 @@ async function startAll(options: SupervisorOptions, lifecycle: Lifecycle): Promi
   const { urls, servers } = await startLocalEngines({ ...options, dataDir, environment: shared, processes, lifecycle });
 
   const host = config.FLEETLOG_HOST;
-  const http = { variable: "FLEETLOG_HTTP_PORT", preferred: config.FLEETLOG_HTTP_PORT, host };
-  const mqtt = { variable: "FLEETLOG_MQTT_PORT", preferred: config.FLEETLOG_MQTT_PORT, host };
+  const want = (variable: PortVariable, protocol?: "udp"): WantedPort => {
+    const wanted = { variable, preferred: config[variable], host };
+    return protocol === undefined ? wanted : { ...wanted, protocol };
+  };
+  const frontDoors = [want("FLEETLOG_HTTP_PORT"), want("FLEETLOG_HTTPS_PORT")];
+  const gatewayDoors = [
+    want("FLEETLOG_MQTT_PORT"),
+    want("FLEETLOG_MQTTS_PORT"),
+    want("FLEETLOG_COAP_PORT", "udp"),
+    want("FLEETLOG_COAPS_PORT", "udp"),
+  ];
   const planned = planProcesses(config.FLEETLOG_ROLES);
   const front = frontOf(planned);
-  let httpPort: number | undefined;
-  let mqttPort: number | undefined;
+  const open: Record<string, number | undefined> = {};
   for (const { name, roles } of planned) {
     onProgress(`starting ${roles.join(", ")}`);
     const isFront = name === front?.name;
     const environment = { ...shared, ...urls, ...(isFront ? {} : { FLEETLOG_HTTP_PORT: "0" }) };
-    const wanted = [...(isFront ? [http] : []), ...(roles.includes("gateway") ? [mqtt] : [])];
+    const wanted = [...(isFront ? frontDoors : []), ...(roles.includes("gateway") ? gatewayDoors : [])];
     const { doors } = await processes.start(name, roles, environment, wanted);
-    if (isFront) httpPort = doors["http"];
-    mqttPort ??= doors["mqtt"];
+    // The others' HTTP servers are for their own health.
+    Object.assign(open, doors, isFront ? {} : { http: open["http"] });
   }
 
   const own = (): readonly PartHealth[] =>
@@ -89,8 +104,12 @@ async function startAll(options: SupervisorOptions, lifecycle: Lifecycle): Promi
   lifecycle.add("reports", { stop: async () => clearInterval(telling) });
 
   const addresses = {
-    httpUrl: httpPort === undefined ? undefined : `http://127.0.0.1:${httpPort}`,
-    mqttUrl: mqttPort === undefined ? undefined : `mqtt://127.0.0.1:${mqttPort}`,
+    httpUrl: urlOf("http", open["http"]),
+    httpsUrl: urlOf("https", open["https"]),
+    mqttUrl: urlOf("mqtt", open["mqtt"]),
+    mqttsUrl: urlOf("mqtts", open["mqtts"]),
+    coapUrl: urlOf("coap", open["coap"]),
+    coapsUrl: urlOf("coaps", open["coaps"]),
     natsUrl: urls.NATS_URL,
   };
   writeAddresses(dataDir, addresses);
@@ -112,4 +131,8 @@ async function startAll(options: SupervisorOptions, lifecycle: Lifecycle): Promi
     health: () => [...own(), ...processes.reports().flatMap((report) => report.parts)],
     stop: () => lifecycle.stop(),
   };
+}
+
+function urlOf(scheme: string, port: number | undefined): string | undefined {
+  return port === undefined ? undefined : `${scheme}://127.0.0.1:${port}`;
 }

@@ -18,7 +18,10 @@ export type ProcessName = "engines" | "telemetry" | "projector" | "api" | "gatew
 
 export interface Fleetlog {
   readonly httpUrl: string;
+  readonly httpsUrl: string;
   readonly mqttUrl: string;
+  readonly coapUrl: string;
+  readonly coapsUrl: string;
   readonly natsUrl: string;
   readonly dataDir: string;
   readonly process: ChildProcess;
@@ -50,7 +53,11 @@ export async function startFleetlog(options: FleetlogOptions = {}): Promise<Flee
       FLEETLOG_DATA_DIR: dataDir,
       FLEETLOG_HOST: "127.0.0.1",
       FLEETLOG_HTTP_PORT: "0",
+      FLEETLOG_HTTPS_PORT: "0",
       FLEETLOG_MQTT_PORT: "0",
+      FLEETLOG_MQTTS_PORT: "0",
+      FLEETLOG_COAP_PORT: "0",
+      FLEETLOG_COAPS_PORT: "0",
       FLEETLOG_NATS_PORT: "0",
       FLEETLOG_INFLUX_PORT: "0",
       FLEETLOG_EVENTSTORE_PORT: "0",
@@ -83,6 +90,9 @@ export async function startFleetlog(options: FleetlogOptions = {}): Promise<Flee
   return {
     httpUrl,
     mqttUrl: String(up["mqttUrl"]),
+    coapUrl: String(up["coapUrl"]),
+    coapsUrl: String(up["coapsUrl"]),
+    httpsUrl: String(up["httpsUrl"]),
     natsUrl: String(up["natsUrl"]),
     dataDir,
     process: child,

@@ -59,7 +59,8 @@ export function createResources(deps: ResourcesDeps): Handler {
     }
     const isUp = UP.has(path);
     if (version !== "v1" || (!isUp && path !== "config/desired")) return stranger("4.04", "no such path");
-    if (isUp ? request.code !== POST && request.code !== PUT : request.code !== GET) return stranger("4.05", "");
+    if (isUp ? request.code !== POST && request.code !== PUT : request.code !== GET)
+      return stranger("4.05", isUp ? "POST or PUT it" : "GET it");
     const caller = await authenticate(request, tenant, device);
     if ("code" in caller) return strangerRefused(caller);
     ingest.seen.heard(caller.access.tenantId, caller.access.deviceId);
