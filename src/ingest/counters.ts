@@ -5,7 +5,7 @@
 import { Counter, Gauge, Histogram } from "../platform/metrics.js";
 import type { Registry } from "../platform/metrics.js";
 
-export type Door = "mqtt" | "http" | "coap" | "nats" | "writer";
+export type Door = "mqtt" | "http" | "coap" | "nats" | "writer" | "bridge" | "reports";
 
 export interface IngestCounters {
   /** Messages that reached a door, whatever became of them. */
@@ -13,6 +13,8 @@ export interface IngestCounters {
   /** Readings that JetStream acknowledged. */
   stored(readings: number): void;
   rejected(door: Door, code: string): void;
+  /** Of those, what went into the ledger as a count only. */
+  sampledOut(count: number): void;
   loginRefused(door: Door, reason: string): void;
   /** Connections that ended for another reason than the device's wish. */
   connectionClosed(reason: string): void;
@@ -52,6 +54,11 @@ export function createIngestCounters(registry: Registry): IngestCounters {
     labelNames: ["door", "code"],
     registers,
   });
+  const sampledOutTotal = new Counter({
+    name: "fleetlog_rejections_sampled_out_total",
+    help: "Messages refused that the ledger counts without keeping them.",
+    registers,
+  });
   const loginsRefused = new Counter({
     name: "fleetlog_logins_refused_total",
     help: "Log-ins refused, by the reason (which the caller is not told).",
@@ -89,6 +96,7 @@ export function createIngestCounters(registry: Registry): IngestCounters {
       storedSince += readings;
     },
     rejected: (door, code) => rejectedTotal.inc({ door, code }),
+    sampledOut: (count) => sampledOutTotal.inc(count),
     loginRefused: (door, reason) => loginsRefused.inc({ door, reason }),
     connectionClosed: (reason) => connectionsClosed.inc({ reason }),
     connections: (delta) => connections.inc(delta),

@@ -21,10 +21,12 @@ import { createUsage } from "./limits/usage.js";
 import type { Usage } from "./limits/usage.js";
 import type { Measurement } from "./measurement.js";
 import type { Reading } from "./reading.js";
+import { createJudge } from "./pipeline/quality/quality.js";
 import { readReport } from "./pipeline/reports.js";
 import type { ReportKind } from "./pipeline/reports.js";
 import { readTelemetry } from "./pipeline/telemetry.js";
 import type { Refusal } from "./pipeline/refusal.js";
+import { createConversions } from "./pipeline/units/convert.js";
 import { createPublisher } from "./publisher.js";
 import type { Published, Publisher } from "./publisher.js";
 import { createRejectionKeeper } from "./rejections/keeper.js";
@@ -50,6 +52,8 @@ export interface Source {
   readonly format?: Format;
   /** For a door that refuses by itself: how the message could be taken in again, once the cause is mended. */
   readonly form?: ReplayForm;
+  /** Ms since the epoch, for a message that comes again, when it came first; now where it is not given. */
+  readonly receivedAt?: number;
   /** A message that was refused and kept, once more. It counts as arrived when it first did, and is not kept again. */
   readonly replay?: { readonly receivedAt: number };
 }
@@ -122,7 +126,8 @@ export function createIngest(options: IngestOptions): Ingest {
   );
   const keeper = createRejectionKeeper({ publisher, onSampledOut: counters.sampledOut });
   const seen = startSeen({ nc, gateway: gatewayId, isAvailable: () => publisher.available });
-  const bounds = { maxAgeMs: maxReadingAgeMs };
+  const bounds = { maxAgeMs: maxReadingAgeMs, conversions: createConversions() };
+  const judge = createJudge();
   const usage = createUsage();
   const limits = createLimits({ defaults: options.limits ?? {}, usage });
 
@@ -141,12 +146,13 @@ export function createIngest(options: IngestOptions): Ingest {
     /** How it is to be replayed, where not as the payload that it came in. */
     form: ReplayForm | undefined,
   ): void {
-    const receivedAt = source.replay?.receivedAt ?? Date.now();
-    const readings = readTelemetry(access, measurements, receivedAt, bounds);
-    if ("code" in readings) {
-      refuse(access, readings, payload, source, done, form ?? messageForm("telemetry", source));
+    const receivedAt = source.replay?.receivedAt ?? source.receivedAt ?? Date.now();
+    const valid = readTelemetry(access, measurements, receivedAt, bounds);
+    if ("code" in valid) {
+      refuse(access, valid, payload, source, done, form ?? messageForm("telemetry", source));
       return;
     }
+    const readings = judge(access, valid);
     const count = readings.length;
     batcherOf(access).add(readings, (error) => {
       if (error !== undefined) {
@@ -170,7 +176,7 @@ export function createIngest(options: IngestOptions): Ingest {
       refuse(access, read.refusal, payload, source, done, messageForm(reportTopics[kind], source));
       return;
     }
-    const receivedAt = source.replay?.receivedAt ?? Date.now();
+    const receivedAt = source.replay?.receivedAt ?? source.receivedAt ?? Date.now();
     const body = Buffer.from(JSON.stringify({ at: receivedAt, ...read.body }));
     publisher.publish(subjects.report(kind, access.tenantId, access.deviceId), body, (error) =>
       done(error === undefined ? ONE_STORED : { kind: "failed", error }),
@@ -223,9 +229,7 @@ export function createIngest(options: IngestOptions): Ingest {
       take(access, measurements, payload, source, done, { as: "measurements", measurements });
     },
     restore(reading, done) {
-      batcherOf(reading).add([reading], (error) =>
-        done(error === undefined ? ONE_STORED : { kind: "failed", error }),
-      );
+      batcherOf(reading).add([reading], (error) => done(error === undefined ? ONE_STORED : { kind: "failed", error }));
     },
     refuse(device, why, payload, source, done) {
       arrived(source, device.tenantId, payload.length);

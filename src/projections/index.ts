@@ -8,7 +8,7 @@ export type { DeviceQueries, DeviceQuery } from "./device/queries.js";
 export type { DeviceTypeDocument } from "./device-type/document.js";
 export type { DeviceTypeQueries } from "./device-type/queries.js";
 export type { ReadModelDocument } from "./document.js";
-export { MAX_PAGE } from "./page.js";
+export { MAX_PAGE, findPage } from "./page.js";
 export type { Page, PageRequest } from "./page.js";
 export { startProjector } from "./projector.js";
 export { createRebuilds } from "./rebuilds.js";

@@ -24,7 +24,7 @@ export interface Page<D> {
  * neither repeats nor skips when entries come or go before it. `base` must hold `tenantId` as equality: the wall between tenants.
  * Throws PAGE_TOO_LARGE, or BAD_REQUEST for a cursor that is not one of ours.
  */
-export async function findPage<D extends ReadModelDocument>(
+export async function findPage<D extends Pick<ReadModelDocument, "_id" | "tenantId">>(
   collection: Collection<D>,
   base: Filter<D> & { readonly tenantId: string },
   { first, after, sort }: PageRequest,

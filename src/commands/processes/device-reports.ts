@@ -141,8 +141,8 @@ export function startDeviceReports(deps: DeviceReportsDeps, options: DeviceRepor
       if (!isFleetlogError(error)) {
         logger.error({ tenantId, deviceId, kind, error: messageOf(error) }, "a report cannot be acted upon");
       }
-      const rejection = rejectionOf(error, message);
-      await nc.jetstream().publish(subjects.rejection(tenantId, deviceId), rejection);
+      const { id, data } = rejectionOf(error, message);
+      await nc.jetstream().publish(subjects.rejection(tenantId, deviceId), data, { msgID: id });
       return "refused";
     }
   }

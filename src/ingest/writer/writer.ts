@@ -2,7 +2,7 @@
  * From JetStream into InfluxDB. A frame is acknowledged only after InfluxDB's answer on each of its readings; a reading
  * that InfluxDB refuses for good goes to FLEETLOG_REJECTIONS with the reason, and stands in nobody's way.
  */
-import type { JsMsg, NatsConnection } from "nats";
+import type { NatsConnection } from "nats";
 import type { Influx } from "../../engines/influx.js";
 import { Backoff } from "../../platform/backoff.js";
 import { messageOf } from "../../platform/errors.js";
@@ -10,16 +10,14 @@ import type { HasHealth, PartHealth, Running } from "../../platform/lifecycle.js
 import type { Logger } from "../../platform/logger.js";
 import { Counter, Gauge, Histogram } from "../../platform/metrics.js";
 import type { Registry as Metrics } from "../../platform/metrics.js";
-import { subjects } from "../../platform/subjects.js";
 import { feedFrames } from "../frame-feed.js";
 import type { Frame } from "../frame-feed.js";
-import { decodeFrame } from "../frame.js";
-import type { Reading } from "../reading.js";
+import type { FrameView } from "../frame.js";
 import { ACK_WAIT_MS } from "../jetstream.js";
-import { encodeRejection } from "../rejection.js";
+import { keepDeadLetters } from "../rejections/dead-letters.js";
+import type { DeadLetter } from "../rejections/dead-letters.js";
 import { createInfluxStore } from "./influx-store.js";
-import type { GuiltyLine } from "./influx-store.js";
-import { toLine } from "./line-protocol.js";
+import type { GuiltyLine, Lines } from "./influx-store.js";
 
 export interface WriterDeps {
   readonly nc: NatsConnection;
@@ -40,20 +38,37 @@ const MAX_WRITES = 2;
 /** A third of the consumer's `ack_wait`: a batch that waits for InfluxDB is not delivered anew meanwhile. */
 const WORKING_EVERY_MS = ACK_WAIT_MS / 3;
 
-/** Holds the frames' bytes and the lines, but not the readings: ten thousand small objects that live on cost dearly. */
-class Batch {
-  readonly messages: JsMsg[] = [];
-  /** Of each message: the index of its first line. */
-  readonly firstLines: number[] = [];
-  readonly lines: string[] = [];
+/** Holds the frames' bytes, and neither lines nor readings: ten thousand small objects that live on cost dearly. */
+class Batch implements Lines {
+  readonly frames: Frame[] = [];
+  count = 0;
   bytes = 0;
 
-  /** The reading of a line, decoded once more; asked for the few that InfluxDB refuses. */
-  readingOf(line: number): Reading | undefined {
-    const index = this.firstLines.findLastIndex((first) => first <= line);
-    const message = this.messages[index];
-    if (message === undefined) return undefined;
-    return decodeFrame(message.data)[line - (this.firstLines[index] ?? 0)];
+  add(frame: Frame): void {
+    this.frames.push(frame);
+    this.count += frame.view.lines;
+    this.bytes += frame.view.text().length;
+  }
+
+  body(): string {
+    return Buffer.concat(
+      this.frames.map(({ view }) => view.text()),
+      this.bytes,
+    ).toString("utf8");
+  }
+
+  each(): readonly string[] {
+    return this.frames.flatMap(({ view }) => [...view.each()]);
+  }
+
+  /** What a line says, and its text; asked for the few that InfluxDB refuses. */
+  line(index: number): ReturnType<FrameView["line"]> {
+    let first = 0;
+    for (const { view } of this.frames) {
+      if (index < first + view.lines) return view.line(index - first);
+      first += view.lines;
+    }
+    return undefined;
   }
 }
 
@@ -72,9 +87,9 @@ export function startWriter(deps: WriterDeps, options: WriterOptions = {}): Runn
 
   async function run(): Promise<void> {
     for await (const frame of feed.frames) {
-      add(frame);
+      batch.add(frame);
       counted.pending.set(feed.pending);
-      if (batch.lines.length >= maxLines || batch.bytes >= maxBytes) flush();
+      if (batch.count >= maxLines || batch.bytes >= maxBytes) flush();
       else timer ??= setTimeout(flush, maxAgeMs);
       // The frames stay in JetStream meanwhile: a slow InfluxDB costs disk there, not memory here.
       while (writes.size >= MAX_WRITES) await Promise.race(writes);
@@ -83,20 +98,10 @@ export function startWriter(deps: WriterDeps, options: WriterOptions = {}): Runn
     await Promise.all(writes);
   }
 
-  function add(frame: Frame): void {
-    batch.messages.push(frame.message);
-    batch.firstLines.push(batch.lines.length);
-    for (const reading of frame.readings) {
-      const line = toLine(reading);
-      batch.lines.push(line);
-      batch.bytes += line.length;
-    }
-  }
-
   function flush(): void {
     clearTimeout(timer);
     timer = undefined;
-    if (batch.messages.length === 0) return;
+    if (batch.frames.length === 0) return;
     const full = batch;
     batch = new Batch();
     const write = writeUntilAnswered(full).finally(() => writes.delete(write));
@@ -107,21 +112,21 @@ export function startWriter(deps: WriterDeps, options: WriterOptions = {}): Runn
   async function writeUntilAnswered(full: Batch): Promise<void> {
     const backoff = new Backoff({ initialMs: 100, maxMs: 5_000 });
     const working = setInterval(() => {
-      for (const message of full.messages) message.working();
+      for (const { message } of full.frames) message.working();
     }, WORKING_EVERY_MS);
     try {
       for (;;) {
         const failure = await attempt(full);
         if (failure === undefined) return;
         if (backoff.failures === 0)
-          logger.warn({ error: failure, lines: full.lines.length }, "InfluxDB does not take a batch; trying again");
+          logger.warn({ error: failure, lines: full.count }, "InfluxDB does not take a batch; trying again");
         trouble = failure;
         counted.failures.inc();
         if (stopping.signal.aborted) break;
         await backoff.wait(stopping.signal).catch(() => {});
       }
       // Given back at once, so that the next writer need not wait for `ack_wait`.
-      if (!nc.isClosed()) for (const message of full.messages) message.nak();
+      if (!nc.isClosed()) for (const { message } of full.frames) message.nak();
     } finally {
       clearInterval(working);
     }
@@ -131,12 +136,12 @@ export function startWriter(deps: WriterDeps, options: WriterOptions = {}): Runn
   async function attempt(full: Batch): Promise<string | undefined> {
     const since = performance.now();
     try {
-      const guilty = await store.write(full.lines);
+      const guilty = await store.write(full);
       await deadLetter(full, guilty);
-      for (const message of full.messages) message.ack();
-      counted.written.inc(full.lines.length - guilty.length);
+      for (const { message } of full.frames) message.ack();
+      counted.written.inc(full.count - guilty.length);
       counted.seconds.observe((performance.now() - since) / 1_000);
-      if (trouble !== undefined) logger.info({ lines: full.lines.length }, "InfluxDB takes batches again");
+      if (trouble !== undefined) logger.info({ lines: full.count }, "InfluxDB takes batches again");
       trouble = undefined;
       return undefined;
     } catch (error) {
@@ -145,21 +150,20 @@ export function startWriter(deps: WriterDeps, options: WriterOptions = {}): Runn
   }
 
   async function deadLetter(full: Batch, guilty: readonly GuiltyLine[]): Promise<void> {
-    const js = nc.jetstream();
+    const letters: DeadLetter[] = [];
     for (const { index, reason } of guilty) {
-      const reading = full.readingOf(index);
-      const line = full.lines[index];
-      if (reading === undefined || line === undefined) continue;
-      const { tenantId, deviceId } = reading;
-      const refused = { code: "INVALID_VALUE", message: reason } as const;
-      const payload = Buffer.from(JSON.stringify({ ts: reading.timestamp, values: reading.values }));
-      const kept = encodeRejection("writer", refused, "sensor_data", payload, Date.now());
-      // The same reading refused again, after a crash before the acknowledgement, is kept once.
-      const msgID = `${tenantId}/${deviceId}/${line.slice(line.lastIndexOf(" ") + 1)}`;
-      await js.publish(subjects.rejection(tenantId, deviceId), kept, { msgID });
-      counted.rejected.inc();
-      logger.warn({ tenantId, deviceId, reason }, "InfluxDB refused a reading for good; it is in the rejections");
+      const line = full.line(index);
+      if (line !== undefined) letters.push({ reading: line.reading, line: line.text, reason });
     }
+    const [first] = letters;
+    if (first === undefined) return;
+    await keepDeadLetters(nc, letters);
+    counted.rejected.inc(letters.length);
+    const { tenantId, deviceId } = first.reading;
+    logger.warn(
+      { readings: letters.length, tenantId, deviceId, reason: first.reason },
+      "InfluxDB refused readings for good; they are in the rejections, the first of them is named here",
+    );
   }
 
   return {
