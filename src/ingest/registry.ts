@@ -146,8 +146,7 @@ export function createRegistry(options: RegistryOptions): Registry {
       trouble = messageOf(error);
       throw error;
     }
-    const newer = announced.get(key);
-    if (newer !== undefined && (found === undefined || newer.revision > found.revision)) found = newer;
+    found ??= announced.get(key);
     if (found === undefined) {
       devices.delete(key);
       absent.set(key, Date.now() + absentForMs);
@@ -156,9 +155,12 @@ export function createRegistry(options: RegistryOptions): Registry {
     return keep(key, found);
   }
 
-  async function keep(key: string, document: DeviceDocument): Promise<DeviceAccess> {
-    const { tenantId, deviceType } = document;
+  async function keep(key: string, found: DeviceDocument): Promise<DeviceAccess> {
+    const { tenantId, deviceType } = found;
     const [type, tenant] = await Promise.all([types.get(tenantId, deviceType), tenants.get(tenantId, tenantId)]);
+    // Only now, with nothing left to wait for: what is announced from here on finds the entry and changes it.
+    const newer = announced.get(key);
+    const document = newer !== undefined && newer.revision > found.revision ? newer : found;
     const held = devices.peek(key);
     if (held !== undefined && held.access.revision > document.revision) return held.access;
     const access = accessOf(document, type, tenant);
