@@ -35,17 +35,18 @@ export function decodeProtobuf(payload: Uint8Array, schema: Schema | undefined):
   }
   if ("problem" in plan) return refusal("MALFORMED_PAYLOAD", `the device type's Protobuf schema: ${plan.problem}`);
   if (payload.length === 0 && plan.plan.readings !== undefined) return empty(schema.message);
-  let decoded: Values;
+  let decoded: object;
   try {
-    decoded = plan.type.decode(payload) as unknown as Values;
+    decoded = plan.type.decode(payload);
   } catch (error) {
     return refusal("MALFORMED_PAYLOAD", `the payload is no ${schema.message} in Protobuf: ${messageOf(error)}`);
   }
   const { readings } = plan.plan;
-  if (readings === undefined) return [measurementOf(plan.plan, decoded, "", undefined)];
-  const items = decoded[readings.name] as readonly Values[];
+  if (readings === undefined) return [measurementOf(plan.plan, decoded as Values, "", undefined)];
+  const values = decoded as Values;
+  const items = values[readings.name] as readonly Values[];
   if (items.length === 0) return empty(schema.message);
-  const common = timeIn(plan.plan, decoded);
+  const common = timeIn(plan.plan, values);
   return items.map((item, index) => measurementOf(readings.plan, item, `${readings.name}[${index}]`, common));
 }
 

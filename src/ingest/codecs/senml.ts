@@ -11,7 +11,7 @@ import { quoted, refusal } from "../pipeline/refusal.js";
 import type { Refusal } from "../pipeline/refusal.js";
 import { readCbor } from "./cbor-data.js";
 import { metricNameOf } from "./metric-name.js";
-import { nameOfUnit, ucumOf } from "./senml-units.js";
+import { nameOfUnit } from "./senml-units.js";
 
 export function decodeSenmlJson(payload: Buffer, now: number): readonly Measurement[] | Refusal {
   const parsed = parseJson(payload);
@@ -104,8 +104,8 @@ function resolve(
       }
       set.values[metric] = value;
       set.last = index;
-      const unit = ucumOf(unitOf(base, fields));
-      if (unit !== undefined && typeof value === "number") set.units[metric] = unit;
+      const unit = unitOf(base, fields);
+      if (unit !== undefined && unit !== "" && typeof value === "number") set.units[metric] = unit;
     }
   }
   if (sets.length === 0) return refusal("MALFORMED_PAYLOAD", "the SenML pack has no record with a value");
@@ -118,12 +118,12 @@ function measurementOf({ values, units, first, last, timestamp }: Gathered): Mea
   return timestamp === undefined ? measurement : { ...measurement, timestamp };
 }
 
-const NUMBERS = ["bt", "bv", "bs", "v", "s", "t", "ut"];
-const TEXTS = ["bn", "bu", "n", "u", "vs"];
+const NUMBERS = new Set(["bt", "bv", "bs", "v", "s", "t", "ut"]);
+const TEXTS = new Set(["bn", "bu", "n", "u", "vs"]);
 
 function wrongField(fields: Fields, index: number): Refusal | undefined {
   for (const [label, value] of fields) {
-    const expected = NUMBERS.includes(label) ? "number" : TEXTS.includes(label) ? "string" : undefined;
+    const expected = NUMBERS.has(label) ? "number" : TEXTS.has(label) ? "string" : undefined;
     if (expected !== undefined && typeof value !== expected) {
       return refusal("MALFORMED_PAYLOAD", `records[${index}].${label}: expected a ${expected}, got ${quoted(value)}`);
     }
@@ -194,11 +194,14 @@ const DEVICE_URN = /^urn:[^:]+:[^:]+:[^:_/;]+/u;
 
 function metricOf(base: Base, fields: Fields): string {
   const name = fields.get("n");
-  const own = typeof name === "string" ? name.replace(DEVICE_URN, "") : "";
+  const own = typeof name === "string" ? withoutDevice(name) : "";
   // Of a base name that is a URN, what stands behind the device's part may be all of the name: "urn:dev:ow:10e2073a01080063:temp".
-  const rest = own === "" && DEVICE_URN.test(base.name) ? base.name.replace(DEVICE_URN, "") : own;
-  const plain = rest.replace(/^[:_/;]+|[:_/;]+$/gu, "");
+  const plain = own === "" && DEVICE_URN.test(base.name) ? withoutDevice(base.name) : own;
   return plain === "" ? nameOfUnit(unitOf(base, fields)) : metricNameOf(plain);
+}
+
+function withoutDevice(name: string): string {
+  return DEVICE_URN.test(name) ? name.replace(DEVICE_URN, "").replace(/^[:_/;]+/u, "") : name;
 }
 
 function unitOf(base: Base, fields: Fields): string | undefined {

@@ -155,12 +155,17 @@ export class Speaker implements Speaking {
   ): void | Promise<void> {
     if (this.#isOver) return undefined;
     const work = this.#dispatch(meaning, payload, source, format, done);
-    if (work === undefined) return undefined;
-    return work.catch((error: unknown) => {
+    return work === undefined ? undefined : this.#orUnavailable(work, done);
+  }
+
+  async #orUnavailable(work: Promise<void>, done: Done): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
       this.deps.logger.debug({ error: messageOf(error) }, "a gateway's message came while the registry was away");
       const unavailable = new FleetlogError("UNAVAILABLE", "the registry does not answer: send it again later");
       done({ kind: "failed", error: unavailable });
-    });
+    }
   }
 
   #dispatch(

@@ -146,7 +146,8 @@ export class ThingsBoard {
   #find(names: readonly string[]): readonly Child[] | Promise<readonly Child[]> {
     const gateway = this.#speaking.access();
     const found = names.map((name) => this.#speaking.children.byName(gateway, name));
-    return found.some((child) => child instanceof Promise) ? Promise.all(found) : (found as readonly Child[]);
+    if (!found.some((child) => child instanceof Promise)) return found as readonly Child[];
+    return Promise.all(found.map((child) => Promise.resolve(child)));
   }
 }
 
@@ -180,6 +181,6 @@ function nobody(name: string): Refusal {
 }
 
 /** Goes on at once where it can. */
-function after<T>(value: T | Promise<T>, next: (value: T) => void): void | Promise<void> {
-  return value instanceof Promise ? value.then(next) : next(value);
+function after<T>(value: T | Promise<T>, goOn: (value: T) => void): void | Promise<void> {
+  return value instanceof Promise ? value.then(goOn) : goOn(value);
 }
