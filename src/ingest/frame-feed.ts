@@ -1,23 +1,42 @@
 /** What the writer, the relay and the processor have in common: frames from their durable consumer, for as long as they run. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { nanos } from "nats";
 import type { ConsumerMessages, JsMsg, NatsConnection } from "nats";
 import { Backoff } from "../platform/backoff.js";
 import { messageOf } from "../platform/errors.js";
 import type { Logger } from "../platform/logger.js";
 import { streams } from "../platform/subjects.js";
-import { decodeFrame } from "./frame.js";
+import { openFrame, readingsOf } from "./frame.js";
+import type { FrameView } from "./frame.js";
 import type { FrameConsumer } from "./jetstream.js";
 import type { Reading } from "./reading.js";
 
 const GIVE_BACK_MS = 500;
 
 export interface Frame {
+  /** The bytes, opened; what is cheap to ask is asked here. */
+  readonly view: FrameView;
+  /** All readings, decoded when they are asked for. */
   readonly readings: readonly Reading[];
   /** The place in the stream. */
   readonly sequence: number;
   readonly redelivered: boolean;
+  /** How often it was delivered, this time included. */
+  readonly deliveries: number;
   /** Acknowledge it when its readings are where they belong; until then it is delivered again. */
-  readonly message: JsMsg;
+  readonly message: Receipt;
+}
+
+/**
+ * The right to answer for a frame. Keeps nothing of its bytes: thousands may be held, and a frame may have a quarter of a
+ * megabyte.
+ */
+export interface Receipt {
+  ack(): void;
+  /** Not done: it comes again, after `delayMs` where given. */
+  nak(delayMs?: number): void;
+  /** Begins `ack_wait` anew. */
+  working(): void;
 }
 
 export interface FrameFeed {
@@ -32,12 +51,12 @@ export interface FrameFeedOptions {
   readonly nc: NatsConnection;
   readonly consumer: FrameConsumer;
   readonly logger: Logger;
-  /** Frames fetched ahead. */
+  /** Frames fetched ahead: up to a quarter of a megabyte each. */
   readonly ahead?: number;
 }
 
 /** In the stream's order; after a lost connection or a deleted consumer it tries again for ever, with back-off. */
-export function feedFrames({ nc, consumer, logger, ahead = 500 }: FrameFeedOptions): FrameFeed {
+export function feedFrames({ nc, consumer, logger, ahead = 64 }: FrameFeedOptions): FrameFeed {
   const stopping = new AbortController();
   let messages: ConsumerMessages | undefined;
   let pending = 0;
@@ -84,8 +103,7 @@ export function feedFrames({ nc, consumer, logger, ahead = 500 }: FrameFeedOptio
 
   function read(message: JsMsg): Frame | undefined {
     try {
-      const { seq: sequence, redelivered } = message;
-      return { readings: decodeFrame(message.data), sequence, redelivered, message };
+      return new OpenedFrame(openFrame(message.data), message, new ReplyReceipt(nc, message));
     } catch (error) {
       // Of a newer version, perhaps: left in the stream for a program that can read it.
       logger.error({ consumer, sequence: message.seq, error: messageOf(error) }, "a frame cannot be read; leaving it");
@@ -105,6 +123,53 @@ export function feedFrames({ nc, consumer, logger, ahead = 500 }: FrameFeedOptio
       return pending;
     },
   };
+}
+
+class OpenedFrame implements Frame {
+  readonly view: FrameView;
+  readonly sequence: number;
+  readonly redelivered: boolean;
+  readonly deliveries: number;
+  readonly message: Receipt;
+
+  constructor(view: FrameView, { info }: JsMsg, receipt: Receipt) {
+    this.view = view;
+    this.sequence = info.streamSequence;
+    this.redelivered = info.redelivered;
+    this.deliveries = info.deliveryCount;
+    this.message = receipt;
+  }
+
+  get readings(): readonly Reading[] {
+    return readingsOf(this.view);
+  }
+}
+
+const ACK = Buffer.from("+ACK");
+const NAK = Buffer.from("-NAK");
+const WORKING = Buffer.from("+WPI");
+
+class ReplyReceipt implements Receipt {
+  readonly #nc: NatsConnection;
+  readonly #reply: string;
+
+  constructor(nc: NatsConnection, message: JsMsg) {
+    this.#nc = nc;
+    // Every message of the client has it; only its type does not say so.
+    this.#reply = (message as JsMsg & { readonly reply: string }).reply;
+  }
+
+  ack(): void {
+    this.#nc.publish(this.#reply, ACK);
+  }
+
+  nak(delayMs?: number): void {
+    this.#nc.publish(this.#reply, delayMs === undefined ? NAK : Buffer.from(`-NAK {"delay":${nanos(delayMs)}}`));
+  }
+
+  working(): void {
+    this.#nc.publish(this.#reply, WORKING);
+  }
 }
 
 /** What was fetched ahead goes to the next feed at once, instead of after `ack_wait`. */

@@ -1,111 +1,225 @@
 /**
- * A frame is what the doors put into JetStream: up to 200 readings that share one acknowledgement. One acknowledgement
+ * A frame is what the doors put into JetStream: many readings that share one acknowledgement. One acknowledgement
  * a message would cost more than everything else that happens to it.
  *
- * Format: one version byte, then UTF-8 JSON: an array of groups `[tenant, device, type, site or 0, flags, reading…]`,
- * a reading being `[receivedAt, timestamp, values]`. Readings of one device that follow each other share a group, and
- * the text is put together reading by reading: neither objects nor names are kept or repeated for it.
- * A new form gets a new version byte; the old one stays readable, because frames outlive the process that wrote them.
+ * It holds ready-made InfluxDB lines, each made once, in the gateway: the writer sends their bytes as they are, and whoever
+ * else looks in takes from a line what it needs. Format, version 2, little-endian:
+ *
+ *   u8 2 · u8 0 · u16 0 · u32 lines · u32 groups · u32 bytes of the group table · f64 receivedAt of the first line
+ *   per line:  f64 timestamp · u32 bytes, its line feed included · i32 receivedAt, as ms after the first line's
+ *   per group: u32 lines · u16 bytes before the fields · u16 bytes of the site · u8 tenant · u8 device · u8 type · u8 flags
+ *              · "tenant/device" · type · site in UTF-8
+ *   the lines, in UTF-8, each ended by a line feed
+ *
+ * A group is a run of lines of one device. A new form gets a new version byte; old ones stay readable, because frames
+ * outlive the process that wrote them: version 1 (groups of readings as JSON) is made into version 2 when it is opened.
  */
 import type { DeviceId, DeviceTypeId, TenantId } from "../domain/ids.js";
-import type { MetricValue, Reading } from "./reading.js";
+import { FrameEncoder } from "./frame-encoder.js";
+import { decodeFirstVersion } from "./frame-v1.js";
+import { FLAG_MAINTENANCE, GROUP_BYTES, HEADER_BYTES, LINE_BYTES, VERSION } from "./frame-layout.js";
+import type { Reading } from "./reading.js";
+import { decodeFields } from "./writer/line-fields.js";
 
-/** Also the bound under which a message of many readings is cut. */
-export const MAX_FRAME_READINGS = 200;
+export { FrameEncoder, MAX_FRAME_READINGS } from "./frame-encoder.js";
 
-const VERSION = 1;
-const MAINTENANCE = 1;
+/** A run of lines of one device. */
+export interface FrameGroup {
+  /** `{tenant}/{device}`. */
+  readonly key: string;
+  readonly tenantId: TenantId;
+  readonly deviceId: DeviceId;
+  readonly deviceType: DeviceTypeId;
+  readonly site: string | undefined;
+  /** The device was in MAINTENANCE. */
+  readonly maintenance: boolean;
+  /** The index of its first line in the frame, and how many follow. */
+  readonly first: number;
+  readonly count: number;
+  /** Where its first line begins in the frame's bytes. */
+  readonly from: number;
+  /** How many bytes of each line stand before its fields. */
+  readonly fieldsFrom: number;
+}
 
-type Values = Readonly<Record<string, MetricValue>>;
-type TimedValues = readonly [receivedAt: number, timestamp: number, values: Values];
-type Group = readonly [
-  tenantId: string,
-  deviceId: string,
-  deviceType: string,
-  site: string | 0,
-  flags: number,
-  ...readings: TimedValues[],
-];
+/** What a frame has of one device: enough for whoever only asks which windows got data. */
+export interface FrameSpan extends Pick<FrameGroup, "tenantId" | "deviceId" | "deviceType" | "site"> {
+  /** Of the devices' own times, ms. */
+  readonly minTimestamp: number;
+  readonly maxTimestamp: number;
+}
 
-/** Gathers readings into frames; used again and again. */
-export class FrameEncoder {
-  #text = "";
-  #readings = 0;
-  #last: Reading | undefined;
+/** A frame's bytes, opened: nothing is copied, nothing is decoded that is not asked for. */
+export class FrameView {
+  /** The whole frame. */
+  readonly bytes: Buffer;
+  readonly lines: number;
+  readonly #groups: number;
+  readonly #groupsFrom: number;
+  readonly #textFrom: number;
+  readonly #receivedAt: number;
 
-  get readings(): number {
-    return this.#readings;
+  /** Throws when the bytes are no frame of version 2. */
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
+    if (bytes.length < HEADER_BYTES) throw new Error("the frame is too short for its header");
+    this.lines = bytes.readUInt32LE(4);
+    this.#groups = bytes.readUInt32LE(8);
+    this.#groupsFrom = HEADER_BYTES + this.lines * LINE_BYTES;
+    this.#textFrom = this.#groupsFrom + bytes.readUInt32LE(12);
+    this.#receivedAt = bytes.readDoubleLE(16);
+    if (this.#textFrom > bytes.length) throw new Error("the frame is shorter than its header says");
   }
 
-  /** About what the frame has in bytes by now: exact for ASCII. */
-  get size(): number {
-    return this.#text.length + 3;
+  /** All lines, each ended by a line feed. */
+  text(): Buffer {
+    return this.bytes.subarray(this.#textFrom);
   }
 
-  add(reading: Reading): void {
-    const last = this.#last;
-    if (last === undefined || !sameGroup(last, reading)) {
-      if (last !== undefined) this.#text += "],";
-      const { tenantId, deviceId, deviceType, site } = reading;
-      // Ids hold nothing that JSON would escape (domain/ids.ts).
-      this.#text += `["${tenantId}","${deviceId}","${deviceType}",${site === undefined ? "0" : JSON.stringify(site)},${reading.maintenance === true ? MAINTENANCE : 0}`;
-      this.#last = reading;
+  /** The device's own time of a line, ms. */
+  timestampOf(line: number): number {
+    return this.bytes.readDoubleLE(HEADER_BYTES + line * LINE_BYTES);
+  }
+
+  receivedAtOf(line: number): number {
+    return this.#receivedAt + this.bytes.readInt32LE(HEADER_BYTES + line * LINE_BYTES + 12);
+  }
+
+  /** Its bytes, the line feed included. */
+  lengthOf(line: number): number {
+    return this.bytes.readUInt32LE(HEADER_BYTES + line * LINE_BYTES + 8);
+  }
+
+  /** Where the timestamp's separator stands in a line that begins at `from`: its fields end there. */
+  fieldsEnd(from: number, length: number): number {
+    return this.bytes.lastIndexOf(0x20, from + length - 2);
+  }
+
+  /** In the order of the lines. */
+  *groups(): Generator<FrameGroup> {
+    const { bytes } = this;
+    let at = this.#groupsFrom;
+    let first = 0;
+    let from = this.#textFrom;
+    for (let index = 0; index < this.#groups; index += 1) {
+      const count = bytes.readUInt32LE(at);
+      const fieldsFrom = bytes.readUInt16LE(at + 4);
+      const siteBytes = bytes.readUInt16LE(at + 6);
+      const tenantEnd = bytes[at + 8] ?? 0;
+      const keyEnd = at + GROUP_BYTES + tenantEnd + 1 + (bytes[at + 9] ?? 0);
+      const typeEnd = keyEnd + (bytes[at + 10] ?? 0);
+      const maintenance = ((bytes[at + 11] ?? 0) & FLAG_MAINTENANCE) !== 0;
+      const key = bytes.toString("latin1", at + GROUP_BYTES, keyEnd);
+      yield {
+        key,
+        // Checked when the device was registered.
+        tenantId: key.slice(0, tenantEnd) as TenantId,
+        deviceId: key.slice(tenantEnd + 1) as DeviceId,
+        deviceType: bytes.toString("latin1", keyEnd, typeEnd) as DeviceTypeId,
+        site: siteBytes === 0 ? undefined : bytes.toString("utf8", typeEnd, typeEnd + siteBytes),
+        maintenance,
+        first,
+        count,
+        from,
+        fieldsFrom,
+      };
+      at = typeEnd + siteBytes;
+      for (let line = first; line < first + count; line += 1) from += this.lengthOf(line);
+      first += count;
     }
-    this.#text += `,[${reading.receivedAt},${reading.timestamp},${JSON.stringify(reading.values)}]`;
-    this.#readings += 1;
   }
 
-  /** The frame; the encoder is empty after it. */
-  take(): Uint8Array {
-    const text = this.#last === undefined ? "[]" : `[${this.#text}]]`;
-    this.#text = "";
-    this.#readings = 0;
-    this.#last = undefined;
-    return Buffer.from(String.fromCharCode(VERSION) + text);
+  /** The readings of a group, decoded; `skip`: not the first so many. */
+  *readings(group: FrameGroup, skip = 0): Generator<Reading> {
+    const end = group.first + group.count;
+    let { from } = group;
+    for (let line = group.first; line < end; line += 1) {
+      const length = this.lengthOf(line);
+      if (line >= group.first + skip) yield this.#reading(group, line, from, length);
+      from += length;
+    }
+  }
+
+  /** The text of each line, without its line feed. */
+  *each(): Generator<string> {
+    let from = this.#textFrom;
+    for (let line = 0; line < this.lines; line += 1) {
+      const end = from + this.lengthOf(line);
+      yield this.bytes.toString("utf8", from, end - 1);
+      from = end;
+    }
+  }
+
+  /** One line as it is in InfluxDB's line protocol, and what it says; for the few that are asked for by number. */
+  line(wanted: number): { readonly text: string; readonly reading: Reading } | undefined {
+    for (const group of this.groups()) {
+      if (wanted >= group.first + group.count) continue;
+      let { from } = group;
+      for (let line = group.first; line < wanted; line += 1) from += this.lengthOf(line);
+      const length = this.lengthOf(wanted);
+      const text = this.bytes.toString("utf8", from, from + length - 1);
+      return { text, reading: this.#reading(group, wanted, from, length) };
+    }
+    return undefined;
+  }
+
+  #reading(group: FrameGroup, line: number, from: number, length: number): Reading {
+    const { tenantId, deviceId, deviceType, site, maintenance } = group;
+    const end = this.fieldsEnd(from, length);
+    return {
+      tenantId,
+      deviceId,
+      deviceType,
+      ...(site === undefined ? {} : { site }),
+      receivedAt: this.receivedAtOf(line),
+      timestamp: this.timestampOf(line),
+      ...decodeFields(this.bytes, from + group.fieldsFrom, end),
+      ...(maintenance ? { maintenance } : {}),
+    };
   }
 }
 
-export function encodeFrame(readings: readonly Reading[]): Uint8Array {
+/** Throws when the bytes are no frame of a version known here: a defect or a foreign publisher, never a device's doing. */
+export function openFrame(data: Uint8Array): FrameView {
+  switch (data[0]) {
+    case VERSION:
+      return new FrameView(Buffer.from(data.buffer, data.byteOffset, data.byteLength));
+    case 1:
+      return new FrameView(encodeFrame(decodeFirstVersion(data)));
+    default:
+      throw new Error(
+        `a frame of version ${data[0] ?? "none"} cannot be read: this program knows the versions 1 and ${VERSION}`,
+      );
+  }
+}
+
+export function encodeFrame(readings: readonly Reading[]): Buffer {
   const encoder = new FrameEncoder();
   for (const reading of readings) encoder.add(reading);
   return encoder.take();
 }
 
-/** Throws when the bytes are no frame of a version known here: a defect or a foreign publisher, never a device's doing. */
+/** All readings of a frame. Throws as `openFrame` does. */
 export function decodeFrame(data: Uint8Array): readonly Reading[] {
-  const version = data[0];
-  if (version !== VERSION) {
-    throw new Error(`a frame of version ${version ?? "none"} cannot be read: this program knows version ${VERSION}`);
-  }
-  const json = Buffer.from(data.buffer, data.byteOffset + 1, data.byteLength - 1).toString("utf8");
+  return readingsOf(openFrame(data));
+}
+
+export function readingsOf(frame: FrameView): readonly Reading[] {
   const readings: Reading[] = [];
-  for (const group of JSON.parse(json) as readonly Group[]) decodeGroup(group, readings);
+  for (const group of frame.groups()) readings.push(...frame.readings(group));
   return readings;
 }
 
-function decodeGroup(group: Group, into: Reading[]): void {
-  const [tenant, device, type, site, flags] = group;
-  const tenantId = tenant as TenantId;
-  const deviceId = device as DeviceId;
-  const deviceType = type as DeviceTypeId;
-  const isPlain = site === 0 && flags === 0;
-  const more = {
-    ...(site === 0 ? {} : { site }),
-    ...((flags & MAINTENANCE) === 0 ? {} : { maintenance: true as const }),
-  };
-  for (let index = 5; index < group.length; index += 1) {
-    const [receivedAt, timestamp, values] = group[index] as TimedValues;
-    const reading = { tenantId, deviceId, deviceType, receivedAt, timestamp, values };
-    into.push(isPlain ? reading : Object.assign(reading, more));
+/** One for each run of a device's lines: a device may come more than once. Looks into no line. */
+export function* frameSpans(frame: FrameView): Generator<FrameSpan> {
+  for (const { tenantId, deviceId, deviceType, site, first, count } of frame.groups()) {
+    let minTimestamp = Number.POSITIVE_INFINITY;
+    let maxTimestamp = Number.NEGATIVE_INFINITY;
+    for (let line = first; line < first + count; line += 1) {
+      const timestamp = frame.timestampOf(line);
+      if (timestamp < minTimestamp) minTimestamp = timestamp;
+      if (timestamp > maxTimestamp) maxTimestamp = timestamp;
+    }
+    yield { tenantId, deviceId, deviceType, site, minTimestamp, maxTimestamp };
   }
-}
-
-function sameGroup(a: Reading, b: Reading): boolean {
-  return (
-    a.deviceId === b.deviceId &&
-    a.tenantId === b.tenantId &&
-    a.deviceType === b.deviceType &&
-    a.site === b.site &&
-    a.maintenance === b.maintenance
-  );
 }

@@ -25,8 +25,11 @@ export type { CountBy, RejectionCountRow, RejectionQueries, RejectionQuery } fro
 export { createRejectionReplay } from "./rejections/replay.js";
 export type { RejectionReplay, ReplayOutcome, ReplayResult, ReplaySelection } from "./rejections/replay.js";
 export type { SeenDevice, SeenMessage } from "./seen.js";
+export { createMqttDoor } from "./mqtt/door.js";
+export type { MqttDoor, MqttDoorDeps, MqttDoorOptions } from "./mqtt/door.js";
 export { startMqttGateway } from "./mqtt/gateway.js";
 export type { MqttGateway, MqttGatewayDeps, MqttGatewayOptions } from "./mqtt/gateway.js";
+export { serveMqttOverWebSocket } from "./mqtt/websocket.js";
 export { registerDeviceRoutes } from "./http/device-routes.js";
 export type { DeviceRoutesDeps } from "./http/device-routes.js";
 export { startCoapDoor } from "./coap/door.js";

@@ -4,20 +4,19 @@
  * order is kept here: a frame that is missing is fetched from the stream by its number before any later one is given.
  */
 import { NatsError } from "nats";
-import type { JetStreamManager, JsMsg, NatsConnection } from "nats";
-import { decodeFrame } from "../ingest/index.js";
-import type { FrameFeed, Reading } from "../ingest/index.js";
+import type { JetStreamManager, NatsConnection } from "nats";
+import { openFrame } from "../ingest/index.js";
+import type { FrameFeed, FrameView, Receipt } from "../ingest/index.js";
 import { messageOf } from "../platform/errors.js";
 import type { Logger } from "../platform/logger.js";
 import { streams } from "../platform/subjects.js";
 
 export interface OrderedFrame {
   readonly sequence: number;
-  readonly readings: readonly Reading[];
+  /** Undefined for one that was given before: there is nothing in it but its acknowledgement. */
+  readonly view: FrameView | undefined;
   /** Where to acknowledge it; undefined for one that was fetched, whose delivery is still to come. */
-  readonly message: JsMsg | undefined;
-  /** Given before: there is nothing in it but its acknowledgement. */
-  readonly again: boolean;
+  readonly message: Receipt | undefined;
 }
 
 /** So many missing frames are fetched at once; they are given in order all the same. */
@@ -65,18 +64,18 @@ export async function* orderedFrames(deps: OrderedFramesDeps): AsyncGenerator<Or
     while (next <= last) {
       const sequences = Array.from({ length: Math.min(FETCH, last - next + 1) }, (_, n) => next + n);
       const frames = await Promise.all(sequences.map((sequence) => fetchFrame(manager, sequence, logger)));
-      for (const [n, readings] of frames.entries()) {
+      for (const [n, view] of frames.entries()) {
         const sequence = sequences[n] ?? next;
         next = sequence + 1;
-        if (readings !== undefined) yield { sequence, readings, message: undefined, again: false };
+        if (view !== undefined) yield { sequence, view, message: undefined };
       }
     }
   }
 
   yield* fetchUpTo(place.delivered);
-  for await (const { sequence, readings, message } of feed.frames) {
+  for await (const { sequence, view, message, deliveries } of feed.frames) {
     // Delivered for the first time with a number that has been: numbers have begun again, in a stream made anew.
-    if (sequence < next && message.info.deliveryCount === 1) {
+    if (sequence < next && deliveries === 1) {
       const found = await readPlace(manager, consumer);
       if (found.stream !== place.stream) {
         logger.warn({ was: place.stream, is: found.stream }, "the stream of frames was made anew");
@@ -85,21 +84,17 @@ export async function* orderedFrames(deps: OrderedFramesDeps): AsyncGenerator<Or
       }
     }
     if (sequence < next) {
-      yield { sequence, readings: [], message, again: true };
+      yield { sequence, view: undefined, message };
       continue;
     }
     yield* fetchUpTo(sequence - 1);
     next = sequence + 1;
-    yield { sequence, readings, message, again: false };
+    yield { sequence, view, message };
   }
 }
 
 /** Undefined where it is gone, because everyone was done with it, or is of a version that a newer program must read. */
-async function fetchFrame(
-  manager: JetStreamManager,
-  seq: number,
-  logger: Logger,
-): Promise<readonly Reading[] | undefined> {
+async function fetchFrame(manager: JetStreamManager, seq: number, logger: Logger): Promise<FrameView | undefined> {
   let data: Uint8Array;
   try {
     ({ data } = await manager.streams.getMessage(streams.frames, { seq }));
@@ -108,7 +103,7 @@ async function fetchFrame(
     throw error;
   }
   try {
-    return decodeFrame(data);
+    return openFrame(data);
   } catch (error) {
     logger.error({ sequence: seq, error: messageOf(error) }, "a frame cannot be read; leaving it");
     return undefined;

@@ -41,7 +41,6 @@ export interface ProcessorOptions {
 }
 
 const CONSUMER = "processor";
-const FRAMES_AHEAD = 500;
 const HOUSEKEEPING_MS = 5_000;
 
 /** Begins at once and waits in the background for whatever is away; `health` says what that is. One at a time. */
@@ -135,15 +134,15 @@ export function startProcessor(deps: ProcessorDeps, options: ProcessorOptions = 
   }
 
   async function readFrames(): Promise<void> {
-    feed = feedFrames({ nc, consumer: CONSUMER, logger, ahead: FRAMES_AHEAD });
+    feed = feedFrames({ nc, consumer: CONSUMER, logger });
     try {
       for await (const frame of orderedFrames({ nc, feed, logger, consumer: CONSUMER, onStream })) {
-        if (!frame.again) {
-          evaluation.evaluate(frame.sequence, frame.readings);
-          counters.frame(frame.readings.length, evaluation.takeCounts());
+        if (frame.view !== undefined) {
+          evaluation.evaluate(frame.sequence, frame.view);
+          counters.frame(frame.view.lines, evaluation.takeCounts());
         }
         if (frame.message !== undefined) {
-          lag = frame.message.info.pending;
+          lag = feed.pending;
           snapshots.hold(frame.message);
         }
         await room();

@@ -1,6 +1,6 @@
 /** Stores what has changed, and only then acknowledges the frames that changed it: one round at a time, about one a second. */
-import type { JsMsg } from "nats";
 import { ACK_WAIT_MS } from "../ingest/index.js";
+import type { Receipt } from "../ingest/index.js";
 import { Backoff } from "../platform/backoff.js";
 import { messageOf } from "../platform/errors.js";
 import type { Logger } from "../platform/logger.js";
@@ -26,7 +26,7 @@ const STILL_WORKING_MS = ACK_WAIT_MS / 4;
 
 export interface Snapshots {
   /** An evaluated frame: acknowledged with the next snapshot. */
-  hold(message: JsMsg): void;
+  hold(message: Receipt): void;
   /** Waits while too much is held. */
   room(): Promise<void>;
   /** Deletes documents that nothing depends on, given the last frame that JetStream knows as acknowledged. */
@@ -43,7 +43,7 @@ const EXPIRE_AT_ONCE = 10_000;
 export function createSnapshots(deps: SnapshotsDeps): Snapshots {
   const { watches, store, logger, onWritten, everyMs, signal } = deps;
   const backoff = new Backoff({ initialMs: 100, maxMs: 5_000 });
-  let held: JsMsg[] = [];
+  let held: Receipt[] = [];
   let timer: NodeJS.Timeout | undefined;
   let round: Promise<void> = Promise.resolve();
   let running = false;

@@ -13,7 +13,7 @@ import { startRiver } from "../support/river.js";
 import type { River } from "../support/river.js";
 import { waitFor } from "../support/wait-for.js";
 import { createRule, send } from "./processing-platform.js";
-import { reading } from "./rules/documents.js";
+import { frame, reading } from "./rules/documents.js";
 
 const DEVICES = 20;
 const FRAMES = 400;
@@ -87,7 +87,7 @@ test("killed at any moment, no alert is lost and none is doubled", { timeout: 12
       await send(river, tenant, ...readings);
       calm.evaluate(
         sent + 1,
-        readings.map(([name, at, value]) => reading(name, at, value, { tenantId: tenant })),
+        frame(...readings.map(([name, at, value]) => reading(name, at, value, { tenantId: tenant }))),
       );
     }
   }

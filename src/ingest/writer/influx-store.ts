@@ -1,9 +1,9 @@
 /**
- * Writing lines so that the answer means something. The client's own retries and automatic flushes lose data without a
- * word (a failed flush is forgotten by the next, a full buffer drops its oldest): here every write is one request, and its outcome is the caller's.
+ * Writing lines so that the answer means something. The client's own write buffer loses data without a word (a failed
+ * flush is forgotten by the next, a full buffer drops its oldest), and counts the bytes of each record once more: here every
+ * write is one request of the client's transport, and its outcome is the caller's.
  */
 import { HttpError } from "@influxdata/influxdb-client";
-import type { WriteApi } from "@influxdata/influxdb-client";
 import type { Influx } from "../../engines/influx.js";
 import { messageOf } from "../../platform/errors.js";
 
@@ -13,37 +13,41 @@ export interface GuiltyLine {
   readonly reason: string;
 }
 
+export interface Lines {
+  /** How many. */
+  readonly count: number;
+  /** All of them, each ended by a line feed. */
+  body(): string;
+  /** One by one; asked for when InfluxDB does not take them together. */
+  each(): readonly string[];
+}
+
 export interface InfluxStore {
   /**
    * Resolves once every line is stored or known to be refused for good; the refused ones are the result.
    * Rejects when nothing can be said of the lines: try them all again.
    */
-  write(lines: readonly string[]): Promise<readonly GuiltyLine[]>;
+  write(lines: Lines): Promise<readonly GuiltyLine[]>;
 }
 
-export function createInfluxStore(influx: Influx): InfluxStore {
-  const { client, org, bucket, token } = influx;
-  const api: WriteApi = client.getWriteApi(org, bucket, "ns", {
-    maxRetries: 0,
-    flushInterval: 0,
-    // A batch goes in as one record, so neither bound is reached and no flush but ours happens.
-    batchSize: 2,
-    maxBatchBytes: 1024 ** 3,
-    // Loopback and data centres: compressing costs more than sending.
-    gzipThreshold: Number.MAX_SAFE_INTEGER,
-    writeFailed: rethrow,
-  });
-  if (token === undefined) api.path = `/write?db=${encodeURIComponent(bucket)}&precision=ns`;
+export function createInfluxStore({ client, org, bucket, token }: Influx): InfluxStore {
+  const path =
+    token === undefined
+      ? `/write?db=${encodeURIComponent(bucket)}&precision=ns`
+      : `/api/v2/write?org=${encodeURIComponent(org)}&bucket=${encodeURIComponent(bucket)}&precision=ns`;
 
-  async function send(lines: readonly string[]): Promise<void> {
-    api.writeRecord(lines.join("\n"));
-    await api.flush();
+  /** Not compressed: on loopback and in data centres that costs more than sending. */
+  async function send(body: string): Promise<void> {
+    await client.transport.request(path, body, {
+      method: "POST",
+      headers: { "content-type": "text/plain; charset=utf-8" },
+    });
   }
 
   /** Halves until the guilty stand alone. Lines that are written twice land on themselves. */
   async function bisect(lines: readonly string[], from: number, guilty: GuiltyLine[]): Promise<void> {
     try {
-      await send(lines);
+      await send(lines.join("\n"));
     } catch (error) {
       if (!isRefusal(error)) throw error;
       if (lines.length === 1) {
@@ -58,16 +62,18 @@ export function createInfluxStore(influx: Influx): InfluxStore {
 
   return {
     async write(lines) {
+      if (lines.count === 0) return [];
+      try {
+        await send(lines.body());
+        return [];
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+      }
       const guilty: GuiltyLine[] = [];
-      if (lines.length > 0) await bisect(lines, 0, guilty);
+      await bisect(lines.each(), 0, guilty);
       return guilty;
     },
   };
-}
-
-/** Makes the failure the flush's outcome; left to itself the client would also print it. */
-async function rethrow(error: Error): Promise<void> {
-  throw error;
 }
 
 /** The request's contents are at fault, so the same request would fail for ever. Anything else may pass. */

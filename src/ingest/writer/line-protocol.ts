@@ -14,6 +14,8 @@ export const MEASUREMENT = "sensor_data";
 
 export type FieldKind = "number" | "string" | "boolean";
 const SUFFIX: Readonly<Record<FieldKind, string>> = { number: "", string: ":s", boolean: ":b" };
+/** What is behind the metric in the field that says what makes its value doubtful. */
+export const QUALITY = ":q";
 const TAGS = ["tenant_id", "device_id", "device_type", "location"];
 const TAKEN: ReadonlySet<string> = new Set([...TAGS, "_field", "_measurement", "_time", "_start", "_stop", "_value"]);
 
@@ -34,14 +36,27 @@ export function metricOf(field: string): string {
 export function toLine(reading: Reading): string {
   const fields = fieldsOf(reading.values);
   const below = String(hash(fields) % 1_000_000).padStart(6, "0");
-  return `${seriesOf(reading)} ${fields} ${nanoseconds(reading.timestamp, below)}`;
+  const all = reading.quality === undefined ? fields : fields + qualityFields(reading.quality);
+  return `${seriesOf(reading)} ${all} ${nanoseconds(reading.timestamp, below)}`;
 }
 
-let lastOf: Reading | undefined;
+/** No part of the hash: what is sent again may be judged otherwise by then, and must land on itself all the same. */
+function qualityFields(quality: Readonly<Record<string, string>>): string {
+  let text = "";
+  for (const metric of Object.keys(quality).sort()) {
+    const flags = quality[metric];
+    if (flags !== undefined) text += `,${metric}${QUALITY}=${quoteField(flags)}`;
+  }
+  return text;
+}
+
+let lastOf: Series | undefined;
 let lastSeries = "";
 
-/** Readings of one device tend to follow each other: the series of the last one is remembered. */
-function seriesOf(reading: Reading): string {
+type Series = Pick<Reading, "tenantId" | "deviceId" | "deviceType" | "site">;
+
+/** A line's measurement and tags. Readings of one device tend to follow each other: the series of the last one is remembered. */
+export function seriesOf(reading: Series): string {
   const { tenantId, deviceId, deviceType, site } = reading;
   if (
     lastOf?.deviceId === deviceId &&

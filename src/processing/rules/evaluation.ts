@@ -1,10 +1,13 @@
-import type { Reading } from "../../ingest/index.js";
+import { FieldCursor } from "../../ingest/index.js";
+import type { FrameGroup, FrameView } from "../../ingest/index.js";
 import type { AlertRuleDocument } from "../../projections/index.js";
 import type { RuleState, Sample } from "./judge.js";
 import { holds, judge } from "./judge.js";
 import { LastTimes } from "./last-times.js";
-import type { Rule } from "./rule.js";
+import type { DeviceTimes } from "./last-times.js";
+import type { Rule, Watched } from "./rule.js";
 import { RuleSet } from "./rule-set.js";
+import type { WatchedMetric, WatchedMetrics } from "./rule-set.js";
 import { episodeId, raise, resolve } from "./transition.js";
 import type { Transition } from "./transition.js";
 import { watchId } from "./watch.js";
@@ -15,7 +18,7 @@ export interface EvaluationOptions {
   /** Told of each transition at once; it stays owed until `settled` is called with it. */
   readonly onTransition: (transition: Transition) => void;
   readonly clock?: () => number;
-  /** How many (device, metric) pairs with nothing pending have their newest time remembered. */
+  /** How many devices have the newest times of their watched metrics remembered. */
   readonly rememberedTimes?: number;
 }
 
@@ -25,7 +28,10 @@ export interface Counts {
   readonly late: number;
 }
 
-const REMEMBERED_TIMES = 500_000;
+const REMEMBERED_TIMES = 200_000;
+
+/** Of which the lines of a group are. */
+type Device = Watched & { readonly maintenance: boolean };
 
 /** All rules over all readings: which state machine a reading moves, and what comes of it. No I/O. */
 export class Evaluation {
@@ -34,6 +40,7 @@ export class Evaluation {
   readonly #onTransition: EvaluationOptions["onTransition"];
   readonly #clock: () => number;
   readonly #lastTimes: LastTimes;
+  readonly #cursor = new FieldCursor();
   #evaluated = 0;
   #late = 0;
 
@@ -76,46 +83,59 @@ export class Evaluation {
     for (const ruleId of listed) this.#revise(ruleId, this.rules.find(ruleId));
   }
 
-  evaluate(sequence: number, readings: readonly Reading[]): void {
+  evaluate(sequence: number, frame: FrameView): void {
     this.watches.sequence = sequence;
-    for (const reading of readings) {
-      const metrics = this.rules.metricsOf(reading.tenantId);
-      if (metrics === undefined) continue;
-      for (const [metric, value] of Object.entries(reading.values)) {
-        const rules = metrics.get(metric);
-        if (rules === undefined || typeof value !== "number") continue;
-        this.#judgeAll(rules, reading, { at: reading.timestamp, value, maintenance: reading.maintenance === true });
-      }
+    for (const group of frame.groups()) {
+      const metrics = this.rules.metricsOf(group.tenantId);
+      if (metrics !== undefined) this.#evaluateGroup(metrics, frame, group);
     }
   }
 
-  #judgeAll(rules: readonly Rule[], reading: Reading, sample: Sample): void {
-    const { tenantId, deviceId } = reading;
-    const last = this.#lastTimes.note(`${tenantId}/${deviceId}/${rules[0]?.condition.metric ?? ""}`, sample.at);
-    const late = last !== undefined && sample.at <= last;
+  /** Looks into a line for what is watched, and decodes nothing else of it. */
+  #evaluateGroup(metrics: WatchedMetrics, frame: FrameView, group: FrameGroup): void {
+    const times = this.#lastTimes.of(group.key);
+    const device = watchedDevice(group);
+    const cursor = this.#cursor;
+    const end = group.first + group.count;
+    let { from } = group;
+    for (let line = group.first; line < end; line += 1) {
+      cursor.open(frame.bytes, from + group.fieldsFrom);
+      do {
+        const watched = metrics.find(frame.bytes, cursor.nameFrom, cursor.nameTo);
+        if (watched !== undefined) {
+          this.#judgeAll(watched, device, times, frame.timestampOf(line), cursor.number());
+        }
+      } while (cursor.next());
+      from += frame.lengthOf(line);
+    }
+  }
+
+  #judgeAll({ metric, rules }: WatchedMetric, device: Device, times: DeviceTimes, at: number, value: number): void {
+    const last = times.note(metric, at);
+    const late = last !== undefined && at <= last;
     if (late) this.#late += 1;
+    const { maintenance } = device;
     for (const rule of rules) {
-      const watch = this.watches.find(rule.ruleId, deviceId);
+      const watch = this.watches.find(rule.ruleId, device.deviceId);
       if (watch !== undefined && this.watches.sequence <= watch.includes) continue;
-      if (!rule.watches(reading)) {
+      if (!rule.watches(device)) {
         // The device has moved out of the filter.
         if (watch !== undefined) this.#reset(watch);
         continue;
       }
       this.#evaluated += 1;
       if (watch !== undefined) {
-        watch.deviceType = reading.deviceType;
-        watch.site = reading.site;
-        this.#move(rule, watch, sample);
-      } else if (!late && !sample.maintenance && holds(rule.condition, sample.value)) {
-        this.#move(rule, this.#begin(rule, reading, last), sample);
+        watch.deviceType = device.deviceType;
+        watch.site = device.site;
+        this.#move(rule, watch, { at, value, maintenance });
+      } else if (!late && !maintenance && holds(rule.condition, value)) {
+        this.#move(rule, this.#begin(rule, device, last), { at, value, maintenance });
       }
     }
   }
 
-  #begin(rule: Rule, reading: Reading, last: number | undefined): Watch {
-    const { tenantId, deviceId, deviceType, site } = reading;
-    const { ruleId, basis } = rule;
+  #begin(rule: Rule, { deviceId, deviceType, site }: Device, last: number | undefined): Watch {
+    const { tenantId, ruleId, basis } = rule;
     const state: RuleState = { phase: "idle", lastAt: last ?? Number.NEGATIVE_INFINITY };
     const id = watchId(tenantId, ruleId, deviceId);
     const watch: Watch = {
@@ -180,6 +200,10 @@ export class Evaluation {
     this.watches.owe(watch, transition);
     this.#onTransition(transition);
   }
+}
+
+function watchedDevice({ deviceId, deviceType, site, maintenance }: FrameGroup): Device {
+  return site === undefined ? { deviceId, deviceType, maintenance } : { deviceId, deviceType, site, maintenance };
 }
 
 function asWatched({ deviceId, deviceType, site }: Watch): Parameters<Rule["watches"]>[0] {

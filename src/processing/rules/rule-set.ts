@@ -1,10 +1,51 @@
+import { fieldOf } from "../../ingest/index.js";
 import type { AlertRuleDocument } from "../../projections/index.js";
 import { compileRule } from "./rule.js";
 import type { Rule } from "./rule.js";
 
+/** A metric that rules watch, and the field of a line that holds its numbers. */
+export interface WatchedMetric {
+  readonly metric: string;
+  readonly field: Buffer;
+  readonly rules: readonly Rule[];
+}
+
+/** The watched metrics of one tenant, found by the bytes of a field's name. */
+export class WatchedMetrics {
+  readonly #byField = new Map<string, WatchedMetric>();
+  #few: readonly WatchedMetric[] = [];
+
+  get size(): number {
+    return this.#byField.size;
+  }
+
+  find(bytes: Buffer, from: number, to: number): WatchedMetric | undefined {
+    if (this.#byField.size > FEW) return this.#byField.get(bytes.toString("latin1", from, to));
+    for (const watched of this.#few) if (isAt(watched.field, bytes, from, to)) return watched;
+    return undefined;
+  }
+
+  change(metric: string, change: (rules: readonly Rule[]) => readonly Rule[]): void {
+    const name = fieldOf(metric, "number");
+    const rules = change(this.#byField.get(name)?.rules ?? []);
+    if (rules.length > 0) this.#byField.set(name, { metric, field: Buffer.from(name), rules });
+    else this.#byField.delete(name);
+    this.#few = this.#byField.size > FEW ? [] : [...this.#byField.values()];
+  }
+}
+
+/** Up to so many are quicker compared byte by byte than made a string of and looked up. */
+const FEW = 8;
+
+function isAt(field: Buffer, bytes: Buffer, from: number, to: number): boolean {
+  if (to - from !== field.length) return false;
+  for (let index = 0; index < field.length; index += 1) if (field[index] !== bytes[from + index]) return false;
+  return true;
+}
+
 /** The rules in force, by what is known of a reading: its tenant, then its metrics. */
 export class RuleSet {
-  readonly #byTenant = new Map<string, Map<string, readonly Rule[]>>();
+  readonly #byTenant = new Map<string, WatchedMetrics>();
   readonly #byId = new Map<string, Rule>();
   /** The revisions of all rules heard of, disabled ones too: what is older than what was heard says nothing. */
   readonly #revisions = new Map<string, number>();
@@ -14,7 +55,7 @@ export class RuleSet {
   }
 
   /** Undefined for most tenants and most readings: nothing else is asked then. */
-  metricsOf(tenantId: string): ReadonlyMap<string, readonly Rule[]> | undefined {
+  metricsOf(tenantId: string): WatchedMetrics | undefined {
     return this.#byTenant.get(tenantId);
   }
 
@@ -48,9 +89,9 @@ export class RuleSet {
 
   #link(rule: Rule): void {
     this.#byId.set(rule.ruleId, rule);
-    const metrics = this.#byTenant.get(rule.tenantId) ?? new Map<string, readonly Rule[]>();
+    const metrics = this.#byTenant.get(rule.tenantId) ?? new WatchedMetrics();
     this.#byTenant.set(rule.tenantId, metrics);
-    metrics.set(rule.condition.metric, [...(metrics.get(rule.condition.metric) ?? []), rule]);
+    metrics.change(rule.condition.metric, (rules) => [...rules, rule]);
   }
 
   #unlink(ruleId: string): void {
@@ -59,9 +100,7 @@ export class RuleSet {
     this.#byId.delete(ruleId);
     const metrics = this.#byTenant.get(rule.tenantId);
     if (metrics === undefined) return;
-    const others = (metrics.get(rule.condition.metric) ?? []).filter((other) => other.ruleId !== ruleId);
-    if (others.length > 0) metrics.set(rule.condition.metric, others);
-    else metrics.delete(rule.condition.metric);
+    metrics.change(rule.condition.metric, (rules) => rules.filter((other) => other.ruleId !== ruleId));
     if (metrics.size === 0) this.#byTenant.delete(rule.tenantId);
   }
 }

@@ -1,5 +1,6 @@
 import { deviceId, deviceTypeId, ruleId, tenantId } from "../../../src/domain/ids.js";
-import type { Reading } from "../../../src/ingest/index.js";
+import { encodeFrame, openFrame } from "../../../src/ingest/index.js";
+import type { FrameView, Reading } from "../../../src/ingest/index.js";
 import { derivedId } from "../../../src/platform/ids.js";
 import type { AlertRuleDocument } from "../../../src/projections/index.js";
 
@@ -41,4 +42,8 @@ export function reading(
     values: { temperature },
     ...more,
   };
+}
+
+export function frame(...readings: readonly Reading[]): FrameView {
+  return openFrame(encodeFrame(readings));
 }

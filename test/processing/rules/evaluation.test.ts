@@ -6,7 +6,7 @@ import { Evaluation } from "../../../src/processing/rules/evaluation.js";
 import type { Transition } from "../../../src/processing/rules/transition.js";
 import type { WatchDocument } from "../../../src/processing/rules/watch.js";
 import type { AlertRuleDocument } from "../../../src/projections/index.js";
-import { reading, ruleDocument } from "./documents.js";
+import { frame, reading, ruleDocument } from "./documents.js";
 
 /** An evaluation and everything that outlives it: the stored documents, and what the event store was told. */
 class Platform {
@@ -63,7 +63,7 @@ describe("readings meet rules", () => {
   test("an alert says what happened in a sentence", () => {
     const condition = { ...ruleDocument("r").condition, forSeconds: 300 };
     const { evaluation, told } = new Platform(ruleDocument("r", { condition }));
-    evaluation.evaluate(1, [reading("press-1", 0, 91), reading("press-1", 300, 92.4)]);
+    evaluation.evaluate(1, frame(reading("press-1", 0, 91), reading("press-1", 300, 92.4)));
     expect(told.map(({ command }) => command)).toEqual([
       {
         type: "RaiseAlert",
@@ -88,7 +88,7 @@ describe("readings meet rules", () => {
     ["devices in maintenance", reading("press-1", 1, 99, { maintenance: true })],
   ])("nothing is raised on %s", (_what, given) => {
     const { evaluation, told } = new Platform(ruleDocument("r"));
-    evaluation.evaluate(1, [given]);
+    evaluation.evaluate(1, frame(given));
     expect(told).toEqual([]);
     expect(evaluation.watches.size).toBe(0);
   });
@@ -97,19 +97,22 @@ describe("readings meet rules", () => {
     const filter = { deviceIds: [deviceId("a"), deviceId("b")], sites: ["north"] };
     const platform = new Platform(ruleDocument("r", { filter }));
     const north = { site: "north" };
-    platform.evaluation.evaluate(1, [reading("a", 1, 99, north), reading("b", 1, 99), reading("c", 1, 99, north)]);
+    platform.evaluation.evaluate(1, frame(reading("a", 1, 99, north), reading("b", 1, 99), reading("c", 1, 99, north)));
     expect(platform.history()).toEqual(["a raised, since 1"]);
   });
 
   test("a device that leaves the filter takes its alert with it", () => {
     const platform = new Platform(ruleDocument("r", { filter: { sites: ["north"] } }));
-    platform.evaluation.evaluate(1, [reading("a", 1, 99, { site: "north" }), reading("a", 2, 99, { site: "south" })]);
+    platform.evaluation.evaluate(
+      1,
+      frame(reading("a", 1, 99, { site: "north" }), reading("a", 2, 99, { site: "south" })),
+    );
     expect(platform.history()).toEqual(["a raised, since 1", "resolved: rule-changed"]);
   });
 
   test("late readings are counted and raise nothing, also where nothing is remembered of the device", () => {
     const platform = new Platform(ruleDocument("r"));
-    platform.evaluation.evaluate(1, [reading("a", 5, 20), reading("a", 4, 99), reading("a", 5, 99)]);
+    platform.evaluation.evaluate(1, frame(reading("a", 5, 20), reading("a", 4, 99), reading("a", 5, 99)));
     expect(platform.history()).toEqual([]);
     expect(platform.evaluation.takeCounts()).toEqual({ evaluated: 3, late: 2 });
   });
@@ -117,7 +120,7 @@ describe("readings meet rules", () => {
 
 function raised(): Platform {
   const platform = new Platform(ruleDocument("r"));
-  platform.evaluation.evaluate(1, [reading("a", 1, 95)]);
+  platform.evaluation.evaluate(1, frame(reading("a", 1, 95)));
   return platform;
 }
 
@@ -125,7 +128,7 @@ describe("rules change", () => {
   test("a disabled rule resolves its alerts, and judges no more", () => {
     const platform = raised();
     platform.evaluation.putRule(ruleDocument("r", { revision: 1, enabled: false }));
-    platform.evaluation.evaluate(2, [reading("b", 2, 95)]);
+    platform.evaluation.evaluate(2, frame(reading("b", 2, 95)));
     expect(platform.history()).toEqual(["a raised, since 1", "resolved: rule-changed"]);
   });
 
@@ -133,14 +136,14 @@ describe("rules change", () => {
     const platform = raised();
     const condition = { ...ruleDocument("r").condition, threshold: 94 };
     platform.evaluation.putRule(ruleDocument("r", { revision: 1, version: 2, condition }));
-    platform.evaluation.evaluate(2, [reading("a", 2, 95)]);
+    platform.evaluation.evaluate(2, frame(reading("a", 2, 95)));
     expect(platform.history()).toEqual(["a raised, since 1", "resolved: rule-changed", "a raised, since 2"]);
   });
 
   test("a new name leaves its alerts alone", () => {
     const platform = raised();
     platform.evaluation.putRule(ruleDocument("r", { revision: 1, version: 2, name: "renamed" }));
-    platform.evaluation.evaluate(2, [reading("a", 2, 80)]);
+    platform.evaluation.evaluate(2, frame(reading("a", 2, 80)));
     expect(platform.history()).toEqual(["a raised, since 1", "resolved: condition-cleared"]);
   });
 
@@ -148,7 +151,7 @@ describe("rules change", () => {
     const platform = raised();
     platform.evaluation.putRule(ruleDocument("r", { revision: 5, enabled: false }));
     platform.evaluation.putRule(ruleDocument("r", { revision: 4 }));
-    platform.evaluation.evaluate(2, [reading("b", 2, 95)]);
+    platform.evaluation.evaluate(2, frame(reading("b", 2, 95)));
     expect(platform.history()).toEqual(["a raised, since 1", "resolved: rule-changed"]);
   });
 
@@ -164,7 +167,7 @@ describe("rules change", () => {
     const made = ruleDocument("r");
     platform.evaluation.putRule(made);
     platform.evaluation.replaceRules([], new Set([made.ruleId]));
-    platform.evaluation.evaluate(1, [reading("a", 1, 95)]);
+    platform.evaluation.evaluate(1, frame(reading("a", 1, 95)));
     expect(platform.history()).toEqual(["a raised, since 1"]);
   });
 });
@@ -172,7 +175,7 @@ describe("rules change", () => {
 describe("what is remembered", () => {
   test("nothing of what came and went between two snapshots", () => {
     const platform = new Platform(ruleDocument("r"));
-    platform.evaluation.evaluate(1, [reading("a", 1, 95), reading("a", 2, 80)]);
+    platform.evaluation.evaluate(1, frame(reading("a", 1, 95), reading("a", 2, 80)));
     platform.accept();
     platform.store();
     expect(platform.stored.size).toBe(0);
@@ -181,7 +184,7 @@ describe("what is remembered", () => {
 
   test("a state is stored with what the event store has not accepted, and tells it again after a restart", () => {
     const platform = new Platform(ruleDocument("r"));
-    platform.evaluation.evaluate(1, [reading("a", 1, 95)]);
+    platform.evaluation.evaluate(1, frame(reading("a", 1, 95)));
     platform.store();
     platform.told.splice(0);
     platform.start();
@@ -196,10 +199,10 @@ describe("what is remembered", () => {
 
   test("a document outlives the frames that made it blank, and no longer", () => {
     const platform = new Platform(ruleDocument("r"));
-    platform.evaluation.evaluate(1, [reading("a", 1, 95)]);
+    platform.evaluation.evaluate(1, frame(reading("a", 1, 95)));
     platform.accept();
     platform.store();
-    platform.evaluation.evaluate(2, [reading("a", 2, 80)]);
+    platform.evaluation.evaluate(2, frame(reading("a", 2, 80)));
     platform.accept();
     platform.store();
     platform.expire(1);
@@ -211,7 +214,7 @@ describe("what is remembered", () => {
 
   test("a snapshot that could not be stored is part of the next", () => {
     const platform = new Platform(ruleDocument("r"));
-    platform.evaluation.evaluate(1, [reading("a", 1, 95)]);
+    platform.evaluation.evaluate(1, frame(reading("a", 1, 95)));
     platform.evaluation.watches.takeSnapshot().failed();
     platform.store();
     expect(platform.stored.size).toBe(1);
@@ -219,11 +222,11 @@ describe("what is remembered", () => {
 
   test("in a stream that was made anew, numbers of the old one mean nothing", () => {
     const platform = new Platform(ruleDocument("r"));
-    platform.evaluation.evaluate(100, [reading("a", 1, 95)]);
+    platform.evaluation.evaluate(100, frame(reading("a", 1, 95)));
     platform.store();
     platform.start();
     platform.evaluation.watches.follow("stream-2");
-    platform.evaluation.evaluate(1, [reading("a", 2, 80)]);
+    platform.evaluation.evaluate(1, frame(reading("a", 2, 80)));
     expect(platform.history()).toEqual(["a raised, since 1", "resolved: condition-cleared"]);
   });
 });
@@ -252,13 +255,13 @@ test("killed anywhere, with frames delivered again, the same alerts are raised a
         shape.map(({ device, value }) => reading(device, (second += 1), value)),
       );
       const calm = new Platform(rule);
-      for (const [n, readings] of stream.entries()) calm.evaluation.evaluate(n + 1, readings);
+      for (const [n, readings] of stream.entries()) calm.evaluation.evaluate(n + 1, frame(...readings));
 
       const rough = new Platform(rule);
       let acknowledged = 0;
       let stored = 0;
       for (let n = 0; n < stream.length; n += 1) {
-        rough.evaluation.evaluate(n + 1, stream[n] ?? []);
+        rough.evaluation.evaluate(n + 1, frame(...(stream[n] ?? [])));
         for (const what of does[n] ?? []) {
           if (what === "accept") rough.accept();
           if (what === "expire") rough.expire(acknowledged);
@@ -272,7 +275,7 @@ test("killed anywhere, with frames delivered again, the same alerts are raised a
             rough.start();
             // Delivered again: everything that was not acknowledged, in the stream's order.
             for (let again = acknowledged; again <= n; again += 1)
-              rough.evaluation.evaluate(again + 1, stream[again] ?? []);
+              rough.evaluation.evaluate(again + 1, frame(...(stream[again] ?? [])));
           }
         }
       }
