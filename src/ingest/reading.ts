@@ -14,7 +14,7 @@ export interface Reading {
   readonly timestamp: number;
   readonly values: Readonly<Record<string, MetricValue>>;
   /**
-   * By metric: what makes its value doubtful, flags of quality.ts joined by "|". A metric without a flag has no entry, and
+   * By metric: what makes its value doubtful, flags of pipeline/quality/flags.ts joined by "|". A metric without a flag has no entry, and
    * a reading without any has no `quality`. It is stored in the field `{metric}:q`, and is no part of a reading's identity.
    */
   readonly quality?: Readonly<Record<string, string>>;

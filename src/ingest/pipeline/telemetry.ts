@@ -1,11 +1,16 @@
-/** From what a device measured to readings: the bounds, the device type's word. All or nothing. */
+/**
+ * From what a device measured to readings, in stages: calibration and units (normalise.ts), validation against the device
+ * type, enrichment; doubts (quality/) come last. All or nothing: a message with one bad value is refused, with one reason.
+ */
 import { METRIC_NAME_RULE, isMetricName } from "../../domain/metric.js";
 import type { MetricDefinition } from "../../domain/device-type/index.js";
 import type { DeviceAccess } from "../device-access.js";
 import type { Measurement } from "../measurement.js";
 import type { MetricValue, Reading } from "../reading.js";
+import { normalise } from "./normalise.js";
 import { quoted, refusal } from "./refusal.js";
 import type { Refusal } from "./refusal.js";
+import type { Conversions } from "./units/convert.js";
 
 /** What one message may hold; published in docs/reference. */
 const MAX_READINGS = 1_000;
@@ -17,6 +22,7 @@ const MAX_FUTURE_MS = 5 * 60_000;
 export interface TelemetryLimits {
   /** How old a reading's timestamp may be. */
   readonly maxAgeMs: number;
+  readonly conversions: Conversions;
 }
 
 /** The readings of one message, or why it is not taken. */
@@ -45,16 +51,27 @@ export function readTelemetry(
 
 function readOne(
   access: DeviceAccess,
-  { timestamp, values, path, valuesPath }: Measurement,
+  measurement: Measurement,
   receivedAt: number,
   limits: TelemetryLimits,
 ): Reading | Refusal {
+  const { timestamp, path, valuesPath } = measurement;
   if (timestamp !== undefined) {
     const absurd = checkTimestamp(timestamp, at(path, "ts"), receivedAt, limits);
     if (absurd !== undefined) return absurd;
   }
+  let { values } = measurement;
+  // Asked here, so that devices that need neither pay for neither.
+  if (access.calibration !== undefined || measurement.units !== undefined) {
+    const normal = normalise(access, measurement, limits.conversions);
+    if ("code" in normal) return normal;
+    ({ values } = normal);
+  }
   const refused = checkValues(access, values, valuesPath);
-  if (refused !== undefined) return refused;
+  if (refused !== undefined) {
+    if (values === measurement.values) return refused;
+    return refusal(refused.code, `${refused.message} (after calibration and conversion to its unit)`);
+  }
   const time = timestamp === undefined ? receivedAt : (timestamp as number);
   return enrich(access, values as Readonly<Record<string, MetricValue>>, time, receivedAt);
 }

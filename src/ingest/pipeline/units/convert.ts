@@ -1,5 +1,6 @@
 /** From the unit in which a device says a value to that of its type's definition. */
 import { BoundedMap } from "../../../platform/bounded-map.js";
+import { ucumOfSenml } from "./senml.js";
 import { parseUnit } from "./ucum.js";
 import type { Unit } from "./ucum.js";
 
@@ -7,10 +8,13 @@ export type Conversion =
   | { readonly ok: true; readonly convert: (value: number) => number }
   | { readonly ok: false; readonly why: string };
 
+/** Both in UCUM. */
+export type Conversions = (from: string, to: string) => Conversion;
+
 const same: Conversion = { ok: true, convert: (value) => value };
 
 /** Finds conversions, and remembers the last 1,000 of them, refusals too: what a hostile device makes up is worked out once and forgotten. */
-export function createConversions(capacity = 1_000): (from: string, to: string) => Conversion {
+export function createConversions(capacity = 1_000): Conversions {
   const known = new BoundedMap<string, Conversion>(capacity);
   return (from, to) => {
     if (from === to) return same;
@@ -24,9 +28,9 @@ export function createConversions(capacity = 1_000): (from: string, to: string) 
 }
 
 function conversion(from: string, to: string): Conversion {
-  const given = parseUnit(from);
+  const given = unitOf(from);
   if (given === undefined) return { ok: false, why: `the unit ${shown(from)} is not known: write it as UCUM does` };
-  const wanted = parseUnit(to);
+  const wanted = unitOf(to);
   if (wanted === undefined) {
     return { ok: false, why: `the device type's unit ${shown(to)} is none that ${shown(from)} can be converted to` };
   }
@@ -36,6 +40,11 @@ function conversion(from: string, to: string): Conversion {
   const scale = given.factor / wanted.factor;
   const offset = (given.offset - wanted.offset) / wanted.factor;
   return scale === 1 && offset === 0 ? same : { ok: true, convert: (value) => tidy(value * scale + offset) };
+}
+
+/** A name of SenML's will do where UCUM has no unit of that name. */
+function unitOf(text: string): Unit | undefined {
+  return parseUnit(text) ?? parseUnit(ucumOfSenml(text));
 }
 
 /** Without the noise of the last binary digit: 212 degrees Fahrenheit are 100 Celsius, and not 100.00000000000006. */
