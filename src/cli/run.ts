@@ -4,11 +4,13 @@ import { FleetlogError, isFleetlogError, messageOf } from "../platform/errors.js
 import type { Surroundings } from "./cli.js";
 import { beginWith } from "./cli.js";
 import { addAlertCommands } from "./commands/alert.js";
+import { addCalibrationCommands } from "./commands/calibration.js";
 import { addConfigCommands } from "./commands/config.js";
 import { addCredentialCommands } from "./commands/credential.js";
 import { addDeviceCommands } from "./commands/device.js";
 import { addDeviceTypeCommands } from "./commands/device-type.js";
 import { addEventsCommand } from "./commands/events.js";
+import { addGatewayCommands } from "./commands/gateway.js";
 import { addProjectionsCommands } from "./commands/projections.js";
 import { addRuleCommands } from "./commands/rule.js";
 import { addTelemetryCommand } from "./commands/telemetry.js";
@@ -24,6 +26,8 @@ const groups = [
   addDeviceCommands,
   addCredentialCommands,
   addConfigCommands,
+  addCalibrationCommands,
+  addGatewayCommands,
   addRuleCommands,
   addAlertCommands,
   addTelemetryCommand,

@@ -105,11 +105,56 @@ describe("keys, configurations and types", () => {
     expect(await done("device", "show", "press-1")).toMatch(/configuration +version 1, PENDING: \{"interval":5\}/);
   });
 
+  it("a calibration is set by metric, and shown", async () => {
+    const wanted = '{"temperature": {"offset": -0.5, "scale": 1.02}, "flow": {"scale": 2}}';
+    expect(await done("calibration", "set", "press-1", wanted)).toBe("device press-1 is calibrated for 2 metrics\n");
+    expect(await done("device", "show", "press-1")).toMatch(
+      /calibration +temperature: 1.02 × value \+ -0.5; flow: 2 × value \+ 0/,
+    );
+    const { stderr } = await refused("calibration", "set", "press-1", '{"t": {"scale": 0}}');
+    expect(stderr).toMatch(/scale of 0.*\(INVALID_VALUE\)/);
+    await done("calibration", "set", "press-1", "{}");
+    expect(await done("device", "show", "press-1")).not.toMatch(/calibration/);
+  });
+
+  it("a gateway is assigned, asked for and removed", async () => {
+    await done("device", "register", "gateway-1", "--type", "gateway");
+    expect(await done("gateway", "assign", "press-1", "gateway-1")).toMatch(/gateway-1 may speak for device press-1/);
+    expect(await asJson("device", "list", "--gateway", "gateway-1")).toMatchObject([
+      { deviceId: "press-1", gatewayId: "gateway-1" },
+    ]);
+    expect((await refused("gateway", "assign", "press-1", "nobody")).stderr).toMatch(/\(NOT_FOUND\)/);
+    expect(await done("gateway", "remove", "press-1")).toBe("device press-1 speaks for itself alone\n");
+    expect(await asJson("device", "list", "--gateway", "gateway-1")).toEqual([]);
+  });
+
+  it("a tenant's limits are the platform's to set, its retention its own", async () => {
+    expect(await done("tenant", "show")).toMatch(/retention +everything is kept/);
+    await done("tenant", "limits", "acme", '{"device": {"messages": {"perSecond": 10, "burst": 100}}}');
+    await done("tenant", "retention", '[{"resolution": "RAW", "metric": "vibration", "days": 7}]');
+    const shown = await done("tenant", "show");
+    expect(shown).toMatch(/limits of all devices +the platform's defaults/);
+    expect(shown).toMatch(/limits of each device +\{"messages":\{"perSecond":10,"burst":100\}\}/);
+    expect(shown).toMatch(/retention +vibration at RAW: 7 days/);
+  });
+
+  it("a type says how its devices write", async () => {
+    const definition = {
+      metrics: [{ name: "t", quality: { maxRate: 2 } }],
+      codec: { format: "senml+cbor" },
+      reportEvery: 30,
+    };
+    await done("type", "define", "quality", JSON.stringify(definition));
+    const { stdout, stderr } = await run(["type", "show", "quality"], environment);
+    expect(stdout).toMatch(/^t +NUMBER.*maxRate 2$/m);
+    expect(stderr).toBe("devices write SENML_CBOR, every 30 s\n");
+  });
+
   it("a type's metrics are said in JSON, kinds as JSON calls them", async () => {
     const metrics =
       '[{"name": "temperature", "kind": "number", "unit": "Cel", "max": 150}, {"name": "state", "kind": "string"}]';
     expect(await done("type", "define", "press", metrics)).toBe("device type press is at version 1\n");
-    expect(await done("type", "show", "press")).toMatch(/^temperature +NUMBER +Cel +- +150$/m);
+    expect(await done("type", "show", "press")).toMatch(/^temperature +NUMBER +Cel +- +150 +-$/m);
     expect(await done("type", "list")).toMatch(/^press +1 +temperature, state/m);
   });
 });

@@ -35,6 +35,8 @@ describe("wrong usage ends with 2 and says what to do", () => {
     [["events", "--device", "d", "--follow", "--to", "1h"], /--follow has no end/],
     [["device", "list", "--url", "ftp://x"], /--url is an address such as/],
     [["type", "define", "press", "{}"], /a list of metrics/],
+    [["calibration", "set", "press-1", "[]"], /an object of metrics/],
+    [["tenant", "retention", "{}"], /a list of rules/],
     [["device", "list", "--limit", "0"], /a whole number from 1/],
   ])("%j", async (args, message) => {
     const { code, stdout, stderr } = await run(args, token);

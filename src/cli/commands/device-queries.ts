@@ -14,6 +14,8 @@ export interface DeviceRow {
     readonly longitude: number | null;
   } | null;
   readonly metadata: unknown;
+  readonly gatewayId: string | null;
+  readonly calibration: readonly { readonly metric: string; readonly offset: number; readonly scale: number }[];
   readonly connectivity: { readonly online: boolean; readonly since: string | null; readonly reason: string | null };
   readonly lastSeen: string | null;
   readonly configuration: {
@@ -48,6 +50,12 @@ const FIELDS = /* GraphQL */ `
       longitude
     }
     metadata
+    gatewayId
+    calibration {
+      metric
+      offset
+      scale
+    }
     connectivity {
       online
       since
@@ -111,6 +119,9 @@ export const CHANGES = {
   endMaintenance: change("endMaintenance", "DeviceInput"),
   decommissionDevice: change("decommissionDevice", "DeviceStepInput"),
   setDeviceConfiguration: change("setDeviceConfiguration", "SetDeviceConfigurationInput"),
+  setDeviceCalibration: change("setDeviceCalibration", "SetDeviceCalibrationInput"),
+  assignGateway: change("assignGateway", "AssignGatewayInput"),
+  removeGateway: change("removeGateway", "DeviceInput"),
   revokeCredential: change("revokeCredential", "RevokeCredentialInput"),
 } as const;
 

@@ -16,7 +16,21 @@ const FIELDS = /* GraphQL */ `
       unit
       min
       max
+      quality {
+        expectedMin
+        expectedMax
+        maxRate
+        stuckAfter
+      }
     }
+    codec {
+      format
+      protobuf {
+        schema
+        message
+      }
+    }
+    reportEvery
     updatedAt
   }
 `;
@@ -68,12 +82,15 @@ interface Metric {
   readonly unit: string | null;
   readonly min: number | null;
   readonly max: number | null;
+  readonly quality: Readonly<Record<string, number | null>> | null;
 }
 
 interface DeviceType {
   readonly deviceType: string;
   readonly version: number;
   readonly metrics: readonly Metric[];
+  readonly codec: { readonly format: string; readonly protobuf: { readonly message: string } | null };
+  readonly reportEvery: number | null;
   readonly updatedAt: string;
 }
 
@@ -86,10 +103,14 @@ export function addDeviceTypeCommands(program: Command, begin: Begin): void {
   type
     .command("define <type>")
     .description("define a type, or its next version")
-    .argument("<json>", 'a list of {"name", "kind", "unit", "min", "max"}, or a file of it', jsonOrFile)
+    .argument(
+      "<json>",
+      'a list of {"name", "kind", "unit", "min", "max", "quality"}, or {"metrics": that list, "codec", "reportEvery"}, or a file of it',
+      jsonOrFile,
+    )
     .action(async (id: string, definition: unknown, _: object, command: Command) => {
       const { out, connect } = begin(command);
-      const input = { deviceType: id, metrics: metricsOf(definition) };
+      const input = { deviceType: id, metrics: metricsOf(definition), ...restOf(definition) };
       const { defineDeviceType } = await connect("tenant").request<Defined>(DEFINE, { input });
       noteUnshown(out, defineDeviceType);
       const defined = defineDeviceType.deviceType;
@@ -112,10 +133,14 @@ export function addDeviceTypeCommands(program: Command, begin: Begin): void {
             { title: "UNIT", of: (row) => row.unit },
             { title: "MIN", of: (row) => row.min },
             { title: "MAX", of: (row) => row.max },
+            { title: "DOUBTED", of: (row) => doubted(row.quality) },
           ],
           deviceType.metrics,
         ),
       );
+      const { codec, reportEvery } = deviceType;
+      const pace = reportEvery === null ? "" : `, every ${reportEvery} s`;
+      if (!out.json) out.note(`devices write ${codec.format}${pace}`);
     });
   type
     .command("list")
@@ -135,6 +160,21 @@ export function addDeviceTypeCommands(program: Command, begin: Begin): void {
         ),
       );
     });
+}
+
+function doubted(quality: Metric["quality"]): string | null {
+  const checks = Object.entries(quality ?? {}).filter(([, value]) => value !== null);
+  return checks.length === 0 ? null : checks.map(([name, value]) => `${name} ${value}`).join(", ");
+}
+
+/** What stands beside the metrics; formats as people write them: `cbor`, `senml+json`. */
+function restOf(value: unknown): object {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return {};
+  const { codec, reportEvery } = value as { readonly codec?: unknown; readonly reportEvery?: unknown };
+  if (typeof codec !== "object" || codec === null) return { codec, reportEvery };
+  const { format } = codec as { readonly format?: unknown };
+  const named = typeof format === "string" ? format.toUpperCase().replace("+", "_") : format;
+  return { codec: { ...codec, format: named }, reportEvery };
 }
 
 /** A list of metrics, or an object that holds one; kinds in any case. */

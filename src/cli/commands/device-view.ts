@@ -31,6 +31,8 @@ export function showDevice(out: Output, device: DeviceRow): void {
     site: location?.site,
     coordinates: coordinatesOf(location),
     metadata: device.metadata,
+    gateway: device.gatewayId,
+    calibration: calibrationOf(device.calibration),
     online: `${connectivity.online ? "yes" : "no"}${connectivity.since === null ? "" : ` since ${connectivity.since}`}${connectivity.reason === null ? "" : ` (${connectivity.reason})`}`,
     "last seen": device.lastSeen,
     configuration:
@@ -44,6 +46,11 @@ export function showDevice(out: Output, device: DeviceRow): void {
     updated: device.updatedAt,
     revision: device.revision,
   });
+}
+
+function calibrationOf(calibration: DeviceRow["calibration"]): string | null {
+  if (calibration.length === 0) return null;
+  return calibration.map(({ metric, offset, scale }) => `${metric}: ${scale} × value + ${offset}`).join("; ");
 }
 
 function coordinatesOf(location: DeviceRow["location"]): string | null {

@@ -26,6 +26,7 @@ interface ListOptions {
   readonly online?: true;
   readonly offline?: true;
   readonly site?: string;
+  readonly gateway?: string;
   readonly prefix?: string;
   readonly limit: number;
 }
@@ -96,16 +97,18 @@ export function addDeviceCommands(program: Command, begin: Begin): void {
     .option("--online", "connected")
     .option("--offline", "not connected")
     .option("--site <site>", "at this site")
+    .option("--gateway <device>", "that this device may speak for")
     .option("--prefix <text>", "whose id begins so")
     .option("--limit <n>", "so many at most", count, 100)
     .action(async (options: ListOptions, command: Command) => {
       const { out, connect } = begin(command);
-      const { type, status, online, offline, site, prefix, limit } = options;
+      const { type, status, online, offline, site, gateway, prefix, limit } = options;
       const filter = {
         deviceType: type,
         statuses: status,
         online: online ?? (offline === undefined ? undefined : false),
         site,
+        gateway,
         idPrefix: prefix,
       };
       const { nodes, more } = await take<DeviceRow>(connect("tenant"), DEVICES, { filter }, "devices", limit);
