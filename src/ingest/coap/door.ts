@@ -7,7 +7,11 @@ import type { HasHealth, PartHealth, Running } from "../../platform/lifecycle.js
 import type { Logger } from "../../platform/logger.js";
 import type { Ingest } from "../ingest.js";
 import type { Registry } from "../registry.js";
+import type { ServerCertificate } from "../../tls/index.js";
 import { createAssemblies } from "./assembly.js";
+import { identityOf } from "./dtls/identity.js";
+import type { Identity } from "./dtls/identity.js";
+import { createDtlsServer } from "./dtls/server.js";
 import { createEndpoint } from "./endpoint.js";
 import type { Endpoint, Peer } from "./endpoint.js";
 import { createObservers } from "./observers.js";
@@ -72,30 +76,91 @@ const MAX_SEND_QUEUE_BYTES = 8 * 1024 * 1024;
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 const DRAIN_MS = 10_000;
 
-/** Throws FleetlogError UNAVAILABLE when the port cannot be listened on. */
+/** CoAP over UDP. Throws FleetlogError UNAVAILABLE when the port cannot be listened on. */
 export async function startCoapDoor(deps: CoapDoorDeps, options: CoapDoorOptions): Promise<CoapDoor> {
-  const { logger } = deps;
-  const { host, port, maxPayloadBytes, drainMs = DRAIN_MS } = options;
-  const server = createCoapServer(deps, maxPayloadBytes);
-  const socket = await bindUdp(host, port, "CoAP", logger).catch(async (error: unknown) => {
-    await server.stop();
-    throw error;
+  return startDoor("coap", deps, options, (server, socket) => ({
+    receive(datagram, host, port) {
+      const send = (answer: Buffer): void => sendTo(socket, answer, port, host);
+      server.endpoint.receive({ id: `${host} ${port}`, host, send }, datagram);
+    },
+    detail: () => `${server.observers.size} observers`,
+    stop: () => {},
+  }));
+}
+
+export interface CoapsDoorOptions extends CoapDoorOptions {
+  /** What src/tls gives. */
+  readonly certificate: Pick<ServerCertificate, "current" | "onChange">;
+}
+
+/** The same over DTLS 1.2. Throws FleetlogError UNAVAILABLE, or INVALID_VALUE for a certificate that DTLS cannot use. */
+export async function startCoapsDoor(deps: CoapDoorDeps, options: CoapsDoorOptions): Promise<CoapDoor> {
+  const { certificate } = options;
+  let identity = usable(certificate.current);
+  return startDoor("coaps", deps, options, (server, socket) => {
+    const dtls = createDtlsServer({
+      identity: () => identity,
+      send: (datagram, host, port) => sendTo(socket, datagram, port, host),
+      onData: (peer, plaintext) => server.endpoint.receive(peer, plaintext),
+      onClosed: (peer) => server.forget(peer),
+      logger: deps.logger,
+    });
+    const unsubscribe = certificate.onChange((pair) => {
+      try {
+        identity = usable(pair);
+      } catch (error) {
+        deps.logger.error({ error: messageOf(error) }, "DTLS keeps the certificate that was there");
+      }
+    });
+    return {
+      receive: (datagram, host, port) => dtls.receive(datagram, host, port),
+      detail: () => `${dtls.size} sessions, ${server.observers.size} observers`,
+      stop() {
+        unsubscribe();
+        dtls.stop();
+      },
+    };
   });
+}
+
+function usable(pair: ServerCertificate["current"]): Identity {
+  try {
+    return identityOf(pair);
+  } catch (error) {
+    throw new FleetlogError("INVALID_VALUE", `the certificate cannot be used for CoAP over DTLS: ${messageOf(error)}`);
+  }
+}
+
+/** What stands between the socket and CoAP. */
+interface Transport {
+  receive(datagram: Buffer, host: string, port: number): void;
+  detail(): string;
+  stop(): void;
+}
+
+async function startDoor(
+  name: "coap" | "coaps",
+  deps: CoapDoorDeps,
+  { host, port, maxPayloadBytes, drainMs = DRAIN_MS }: CoapDoorOptions,
+  carriedBy: (server: CoapServer, socket: Socket) => Transport,
+): Promise<CoapDoor> {
+  const { logger } = deps;
+  const socket = await bindUdp(host, port, name, logger);
+  const server = createCoapServer(deps, maxPayloadBytes);
+  const transport = carriedBy(server, socket);
   const chosen = socket.address().port;
+  let isClosing = false;
   let stopping: Promise<void> | undefined;
   socket.on("message", (datagram, { address, port: from }) => {
-    if (stopping !== undefined || from === 0) return;
-    const peer = {
-      id: `${address} ${from}`,
-      host: address,
-      send: (answer: Buffer) => sendTo(socket, answer, from, address),
-    };
-    server.endpoint.receive(peer, datagram);
+    // Nobody answers on port 0; and who is new while we close finds the next of us.
+    if (!isClosing && from !== 0) transport.receive(datagram, address, from);
   });
-  logger.info({ host, port: chosen }, "CoAP door is open");
+  logger.info({ host, port: chosen }, `${name} door is open`);
 
   async function stop(): Promise<void> {
+    isClosing = true;
     await server.endpoint.idle(drainMs);
+    transport.stop();
     await server.stop();
     await new Promise<void>((resolve) => socket.close(resolve));
   }
@@ -103,19 +168,19 @@ export async function startCoapDoor(deps: CoapDoorDeps, options: CoapDoorOptions
   return {
     port: chosen,
     stop() {
-      stopping ??= Promise.resolve().then(stop);
+      stopping ??= stop();
       return stopping;
     },
     health: (): readonly PartHealth[] => {
-      if (stopping !== undefined) return [{ name: "coap", state: "down", detail: "stopping" }];
-      const detail = `${server.observers.size} observers on port ${chosen}`;
-      return [{ name: "coap", state: "up", detail, lag: server.endpoint.underway, lagUnit: "messages" }];
+      if (stopping !== undefined) return [{ name, state: "down", detail: "stopping" }];
+      const detail = `${transport.detail()} on port ${chosen}`;
+      return [{ name, state: "up", detail, lag: server.endpoint.underway, lagUnit: "messages" }];
     },
   };
 }
 
 /** Throws FleetlogError UNAVAILABLE. */
-export function bindUdp(host: string, port: number, name: string, logger: Logger): Promise<Socket> {
+function bindUdp(host: string, port: number, name: string, logger: Logger): Promise<Socket> {
   const socket = createSocket({ type: isIPv6(host) ? "udp6" : "udp4", recvBufferSize: RECEIVE_BUFFER_BYTES });
   return new Promise((resolve, reject) => {
     socket.once("error", (error) => {
@@ -131,7 +196,7 @@ export function bindUdp(host: string, port: number, name: string, logger: Logger
   });
 }
 
-export function sendTo(socket: Socket, datagram: Buffer, port: number, address: string): void {
+function sendTo(socket: Socket, datagram: Buffer, port: number, address: string): void {
   if (socket.getSendQueueSize() > MAX_SEND_QUEUE_BYTES) return;
   // Without a callback an address that cannot be reached would be an error of the socket.
   socket.send(datagram, port, address, () => {});
