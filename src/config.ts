@@ -81,6 +81,8 @@ export const configSchema = z.object({
     .number({ error: "must be a number" })
     .min(0, { error: "must not be negative" })
     .default(30),
+  /** Refused messages kept of each tenant; its oldest go when there are more. */
+  FLEETLOG_REJECTIONS_PER_TENANT: whole(100, 10_000_000).default(10_000),
   /** Days that a reading's timestamp may lie in the past. */
   FLEETLOG_MAX_READING_AGE_DAYS: z.coerce
     .number({ error: "must be a number" })

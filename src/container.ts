@@ -16,11 +16,20 @@ import type { NatsConnection } from "./engines/nats.js";
 import {
   createIngest,
   createRegistry,
+  createRejectionQueries,
+  createRejectionReplay,
   createTelemetryQueries,
   ensureIngestStreams,
   validateProtobufCodec,
 } from "./ingest/index.js";
-import type { DefaultLimits, Ingest, Registry as DeviceRegistry, TelemetryQueries } from "./ingest/index.js";
+import type {
+  DefaultLimits,
+  Ingest,
+  Registry as DeviceRegistry,
+  TelemetryQueries,
+  RejectionQueries,
+  RejectionReplay,
+} from "./ingest/index.js";
 import type { Lifecycle } from "./platform/lifecycle.js";
 import type { Logger } from "./platform/logger.js";
 import type { Registry as Metrics } from "./platform/metrics.js";
@@ -55,6 +64,7 @@ export const tokens = {
   devices: token<DeviceRegistry>("device registry"),
   ingest: token<Ingest>("ingest"),
   telemetry: token<TelemetryQueries>("telemetry"),
+  rejections: token<RejectionQueries & RejectionReplay>("rejections"),
   /** Loaded, or made, at the first call; one for all doors of the process. */
   certificate: token<() => Promise<ServerCertificate>>("certificate"),
   prometheus: token<() => Promise<string>>("prometheus"),
@@ -113,11 +123,23 @@ export async function createContainer(parts: ProcessParts): Promise<Container> {
       createIngest({ nc: nats, logger, metrics, maxReadingAgeMs, limits: limitsIn(config) }),
     );
   });
-  container.bind(tokens.telemetry).toDynamicValue((context) => createTelemetryQueries(context.get(tokens.influx)));
+  container.bind(tokens.telemetry).toDynamicValue((context) => {
+    const { tenants } = context.get(tokens.readModels);
+    const horizons = createHorizons({
+      marks: () => openMarks(nats),
+      rulesOf: async (tenant) => (await tenants.find(tenant))?.retention ?? [],
+    });
+    return createTelemetryQueries(context.get(tokens.influx), horizons);
+  });
   let certificate: Promise<ServerCertificate> | undefined;
   container.bind(tokens.certificate).toConstantValue(() => {
     certificate ??= certificateIn(config, logger).then((loaded) => lifecycle.add("TLS certificate", loaded));
     return certificate;
+  });
+  container.bind(tokens.rejections).toDynamicValue((context) => {
+    const rejections = createRejectionQueries(mongo.db);
+    const [ingest, registry] = [context.get(tokens.ingest), context.get(tokens.devices)];
+    return { ...rejections, ...createRejectionReplay({ ingest, registry, rejections }) };
   });
   container.bind(tokens.prometheus).toConstantValue(() => prometheus(metrics, others));
   return container;

@@ -1,3 +1,4 @@
+import type { Server } from "node:http";
 import type { Container } from "inversify";
 import { createDeviceActivityQueries, startDeviceActivity, startDeviceReports } from "./commands/processes/index.js";
 import type { Role } from "./config.js";
@@ -5,14 +6,19 @@ import { tokens } from "./container.js";
 import { monitorEngines } from "./engines/monitor.js";
 import { createGraphqlRoutes } from "./graphql/index.js";
 import {
+  createMqttDoor,
   registerDeviceRoutes,
+  serveMqttOverWebSocket,
   startCoapDoor,
+  startCoapsDoor,
   startMqttGateway,
   startNatsDoor,
+  startRejectionLedger,
   startRelay,
   startRollups,
   startWriter,
 } from "./ingest/index.js";
+import type { MqttGateway } from "./ingest/index.js";
 import type { HasHealth, PartHealth, Running } from "./platform/lifecycle.js";
 import { Gauge } from "./platform/metrics.js";
 import type { Registry as Metrics } from "./platform/metrics.js";
@@ -69,6 +75,10 @@ const roleParts: Readonly<
     return [
       ["device activity", activity],
       ["device reports", startDeviceReports({ nc, db, commands, activity, logger, metrics }, options)],
+      [
+        "rejection ledger",
+        startRejectionLedger({ nc, db, logger, metrics }, { perTenant: config.FLEETLOG_REJECTIONS_PER_TENANT }),
+      ],
     ];
   },
 };
@@ -95,10 +105,18 @@ export async function startRoles(container: Container): Promise<StartedRoles> {
   const health = (): readonly PartHealth[] => parts.flatMap((part) => part.health());
   measureHealth(container.get(tokens.process).metrics, health);
   const ports: Record<string, number> = {};
-  Object.assign(ports, await startHttp(container, () => merge([...health(), ...others.health()]), parts));
+  const http = await startHttp(container, () => merge([...health(), ...others.health()]), parts);
+  Object.assign(ports, http.ports);
   if (config.FLEETLOG_ROLES.includes("gateway")) {
-    ports["mqtt"] = (await startGateway(container, keep)).port;
+    const { port, tlsPort, door } = await startGateway(container, keep);
+    ports["mqtt"] = port;
+    if (tlsPort !== undefined) ports["mqtts"] = tlsPort;
+    for (const server of http.servers) serveMqttOverWebSocket(server, door);
     Object.assign(ports, await startCoap(container, keep));
+  } else if (config.FLEETLOG_ROLES.includes("api")) {
+    // The public HTTP port is the API's, so MQTT over WebSocket comes in here; sessions are shared with the gateways.
+    const door = keep("MQTT over WebSocket", await createMqttDoor(...mqttDoor(container)));
+    for (const server of http.servers) serveMqttOverWebSocket(server, door);
   }
   return { ports, health };
 }
@@ -106,7 +124,7 @@ export async function startRoles(container: Container): Promise<StartedRoles> {
 async function startGateway(
   container: Container,
   keep: <T extends Part>(name: string, part: T) => T,
-): Promise<{ readonly port: number }> {
+): Promise<MqttGateway> {
   const { config, logger } = container.get(tokens.process);
   const registry = container.get(tokens.devices);
   const ingest = container.get(tokens.ingest);
@@ -120,19 +138,30 @@ async function startGateway(
       maxPayloadBytes: config.FLEETLOG_MAX_PAYLOAD_BYTES,
     }),
   );
-  const gateway = await startMqttGateway(
-    { ingest, registry, logger },
-    {
-      host: config.FLEETLOG_HOST,
-      port: config.FLEETLOG_MQTT_PORT,
-      maxPayloadBytes: config.FLEETLOG_MAX_PAYLOAD_BYTES,
-      maxConnections: config.FLEETLOG_MAX_CONNECTIONS,
-    },
-  );
+  const [deps, options] = mqttDoor(container);
+  const gateway = await startMqttGateway(deps, {
+    ...options,
+    host: config.FLEETLOG_HOST,
+    port: config.FLEETLOG_MQTT_PORT,
+    tls: { port: config.FLEETLOG_MQTTS_PORT, certificate: await container.get(tokens.certificate)() },
+  });
   return keep("MQTT gateway", gateway);
 }
 
-/** CoAP over UDP. */
+function mqttDoor(container: Container): Parameters<typeof createMqttDoor> {
+  const { config, logger } = container.get(tokens.process);
+  const nc = container.get(tokens.nats);
+  return [
+    { nc, ingest: container.get(tokens.ingest), registry: container.get(tokens.devices), logger },
+    {
+      maxPayloadBytes: config.FLEETLOG_MAX_PAYLOAD_BYTES,
+      maxConnections: config.FLEETLOG_MAX_CONNECTIONS,
+      maxSessionExpirySeconds: config.FLEETLOG_MAX_SESSION_EXPIRY_SECONDS,
+    },
+  ];
+}
+
+/** CoAP over UDP, and over DTLS with the certificate of all doors. */
 async function startCoap(
   container: Container,
   keep: <T extends Part>(name: string, part: T) => T,
@@ -141,7 +170,10 @@ async function startCoap(
   const deps = { ingest: container.get(tokens.ingest), registry: container.get(tokens.devices), logger };
   const options = { host: config.FLEETLOG_HOST, maxPayloadBytes: config.FLEETLOG_MAX_PAYLOAD_BYTES };
   const coap = keep("CoAP door", await startCoapDoor(deps, { ...options, port: config.FLEETLOG_COAP_PORT }));
-  return { coap: coap.port };
+  const certificate = await container.get(tokens.certificate)();
+  const secure = { ...options, port: config.FLEETLOG_COAPS_PORT, certificate };
+  const coaps = keep("CoAP door with DTLS", await startCoapsDoor(deps, secure));
+  return { coap: coap.port, coaps: coaps.port };
 }
 
 /** Every process has an HTTP server for its health and metrics; with `api` it serves GraphQL too, with `api` or `gateway` the devices' HTTP door. */
@@ -149,12 +181,14 @@ async function startHttp(
   container: Container,
   health: () => readonly PartHealth[],
   parts: HasHealth[],
-): Promise<Readonly<Record<string, number>>> {
+): Promise<{ readonly ports: Readonly<Record<string, number>>; readonly servers: readonly Server[] }> {
   const { config, logger, lifecycle } = container.get(tokens.process);
   const roles = config.FLEETLOG_ROLES;
+  const servers: Server[] = [];
   const register: Parameters<typeof startHttpServer>[0]["register"] = [
     ...(roles.includes("api") ? [graphqlRoutes(container)] : []),
     ...(roles.includes("api") || roles.includes("gateway") ? [deviceRoutes(container, parts)] : []),
+    (app) => void servers.push(app.server),
   ];
   const server = await startHttpServer(
     { logger, health, metrics: container.get(tokens.prometheus), register, graphiql: roles.includes("api") },
@@ -168,7 +202,8 @@ async function startHttp(
         },
   );
   lifecycle.add("HTTP server", server);
-  return { http: server.port, ...(server.tlsPort === undefined ? {} : { https: server.tlsPort }) };
+  const ports = { http: server.port, ...(server.tlsPort === undefined ? {} : { https: server.tlsPort }) };
+  return { ports, servers };
 }
 
 type Routes = NonNullable<Parameters<typeof startHttpServer>[0]["register"]>[number];
@@ -197,6 +232,7 @@ function graphqlRoutes(container: Container): Routes {
     eventStore: container.get(tokens.eventstore),
     nats,
     telemetry: container.get(tokens.telemetry),
+    rejections: container.get(tokens.rejections),
     lastSeen: (tenantId, deviceIds) => activity.lastSeen(tenantId, deviceIds),
     rebuildProjection: (name) => requestRebuild(nats, name),
     authenticate: createTokenVerifier(secret),

@@ -13,6 +13,7 @@ import { addEventsCommand } from "./commands/events.js";
 import { addGatewayCommands } from "./commands/gateway.js";
 import { addProjectionsCommands } from "./commands/projections.js";
 import { addRuleCommands } from "./commands/rule.js";
+import { addRejectionsCommands } from "./commands/rejections.js";
 import { addTelemetryCommand } from "./commands/telemetry.js";
 import { addTenantCommands } from "./commands/tenant.js";
 import { addTokenCommands } from "./commands/token.js";
@@ -31,6 +32,7 @@ const groups = [
   addRuleCommands,
   addAlertCommands,
   addTelemetryCommand,
+  addRejectionsCommands,
   addWatchCommands,
   addEventsCommand,
   addProjectionsCommands,

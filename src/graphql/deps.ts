@@ -1,7 +1,7 @@
 import type { EventStoreDBClient } from "@eventstore/db-client";
 import type { NatsConnection } from "nats";
 import type { Commands } from "../commands/index.js";
-import type { TelemetryQueries } from "../ingest/index.js";
+import type { RejectionQueries, RejectionReplay, TelemetryQueries } from "../ingest/index.js";
 import type { Logger } from "../platform/logger.js";
 import type { Registry } from "../platform/metrics.js";
 import type { ReadModels, RebuildDocument, Rebuilds, ShownWaiter } from "../projections/index.js";
@@ -17,6 +17,7 @@ export interface GraphqlDeps {
   /** Only listened to: what subscriptions live on. */
   readonly nats: NatsConnection;
   readonly telemetry: Pick<TelemetryQueries, "latest" | "series">;
+  readonly rejections: Pick<RejectionQueries, "page" | "count" | "counts"> & RejectionReplay;
   /** When each device was last heard, in the order asked; undefined for one that never was. */
   readonly lastSeen: (tenantId: string, deviceIds: readonly string[]) => Promise<readonly (Date | undefined)[]>;
   /** Begins a rebuild of the read model of that name beside the live one. Throws for a name that is none. */

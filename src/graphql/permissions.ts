@@ -35,6 +35,8 @@ const audiences: Readonly<Record<string, Audience>> = {
   "Query.alerts": READERS,
   "Query.alertRule": READERS,
   "Query.alertRules": READERS,
+  "Query.rejections": READERS,
+  "Query.rejectionCounts": READERS,
   "Query.rebuilds": "platform",
 
   "Mutation.createTenant": "platform",
@@ -59,6 +61,7 @@ const audiences: Readonly<Record<string, Audience>> = {
   "Mutation.updateAlertRule": OPERATORS,
   "Mutation.enableAlertRule": OPERATORS,
   "Mutation.disableAlertRule": OPERATORS,
+  "Mutation.replayRejections": OPERATORS,
   "Mutation.acknowledgeAlert": OPERATORS,
   "Mutation.resolveAlert": OPERATORS,
 

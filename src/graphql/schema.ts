@@ -13,6 +13,7 @@ import { DeviceQueriesResolver } from "./device/queries.js";
 import { DeviceSubscriptionResolver } from "./device/subscription.js";
 import { guardRootFields } from "./permissions.js";
 import { PlatformOpsResolver } from "./platform-ops/resolver.js";
+import { RejectionResolver } from "./rejection/resolver.js";
 import { TelemetryResolver } from "./telemetry/resolver.js";
 import { TelemetrySubscriptionResolver } from "./telemetry/subscription.js";
 import { TenantFieldsResolver, TenantResolver } from "./tenant/resolver.js";
@@ -31,6 +32,7 @@ const resolverClasses = [
   AlertRuleResolver,
   AlertResolver,
   AlertSubscriptionResolver,
+  RejectionResolver,
   PlatformOpsResolver,
 ] as const satisfies readonly [ResolverClass, ...ResolverClass[]];
 

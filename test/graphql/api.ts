@@ -7,7 +7,14 @@ import type { NatsConnection } from "../../src/engines/nats.js";
 import { connectInflux } from "../../src/engines/influx.js";
 import type { GraphqlDeps, GraphqlOptions } from "../../src/graphql/index.js";
 import { createGraphqlRoutes } from "../../src/graphql/index.js";
-import { createTelemetryQueries } from "../../src/ingest/index.js";
+import {
+  createIngest,
+  createRegistry,
+  createRejectionQueries,
+  createRejectionReplay,
+  createTelemetryQueries,
+} from "../../src/ingest/index.js";
+import type { Ingest, Registry } from "../../src/ingest/index.js";
 import { silentLogger } from "../../src/platform/logger.js";
 import { createMetrics } from "../../src/platform/metrics.js";
 import { createRebuilds, requestRebuild } from "../../src/projections/index.js";
@@ -41,6 +48,8 @@ export interface Answer {
 /** The API as a client meets it: a real server on a real port before the real river. */
 export interface Api {
   readonly river: River;
+  readonly ingest: Ingest;
+  readonly registry: Registry;
   readonly url: string;
   readonly metrics: () => Promise<string>;
   token(tenant: string, role?: UserRole, ttlSeconds?: number): Promise<string>;
@@ -72,6 +81,18 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
   const metrics = createMetrics();
   // Without InfluxDB telemetry is not asked for; were it, it would say that nobody is there.
   const influx = connectInflux({ url: engines.influxUrl || "http://127.0.0.1:9", org: "fleetlog", bucket: "fleetlog" });
+  const { devices, deviceTypes, tenants } = readModels;
+  const registry = createRegistry({
+    nc: nats,
+    logger: silentLogger,
+    findDevice: (tenant, device) => devices.find(tenant, device),
+    findDeviceType: (tenant, type) => deviceTypes.find(tenant, type),
+    findTenant: (tenant) => tenants.find(tenant),
+    findDeviceByKey: (hash) => devices.findByKey(hash),
+    findDeviceNamed: (tenant, gateway, name) => devices.findNamed(tenant, gateway, name),
+  });
+  const ingest = createIngest({ nc: nats, logger: silentLogger, metrics, maxReadingAgeMs: 366 * 86_400_000 });
+  const rejections = createRejectionQueries(mongo.db);
   const routes = createGraphqlRoutes(
     {
       commands,
@@ -80,6 +101,10 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
       eventStore: client,
       nats,
       telemetry: createTelemetryQueries(influx),
+      rejections: {
+        ...rejections,
+        ...createRejectionReplay({ ingest, registry, rejections }),
+      },
       lastSeen: options.lastSeen ?? ((_tenant, ids) => Promise.resolve(ids.map(() => undefined))),
       rebuildProjection: (name) => requestRebuild(nats, name),
       rebuilds: createRebuilds(mongo.db),
@@ -115,6 +140,8 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
 
   return {
     river,
+    ingest,
+    registry,
     url: server.url,
     metrics: () => metrics.metrics(),
     token,
@@ -140,6 +167,8 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     async stop() {
       for (const socket of sockets) await socket.dispose();
       await server.stop();
+      await ingest.stop();
+      await registry.stop();
       if (nats !== river.nats) await nats.close();
       await river.stop();
     },

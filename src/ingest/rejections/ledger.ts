@@ -61,8 +61,7 @@ export function startRejectionLedger(
 
   /** From where to read, and of which stream: one that was made anew begins at 1 again. */
   async function position(): Promise<{ readonly from: number; readonly stream: string }> {
-    const { created, state } = await (await nc.jetstreamManager()).streams.info(streams.rejections);
-    const stream = String(created);
+    const { created: stream, state } = await (await nc.jetstreamManager()).streams.info(streams.rejections);
     const checkpoint = await checkpoints.findOne({ _id: "ledger" });
     const next = checkpoint?.stream === stream ? checkpoint.sequence + 1 : 1;
     if (state.first_seq > next) noteMissed(state.first_seq - next);
@@ -82,6 +81,7 @@ export function startRejectionLedger(
       opt_start_seq: from,
     });
     messages = await consumer.consume({ max_messages: MAX_BATCH, idle_heartbeat: 5_000 });
+    if (stopping.signal.aborted) return;
     for await (const batch of batchesOf(messages)) {
       await withDeadline(write(batch, stream), WRITE_WITHIN_MS, "writing rejections");
       if (trouble !== undefined) logger.info("rejections are written into the ledger again");

@@ -55,7 +55,6 @@ const ANSWER_WITHIN_MS = 10_000;
 
 export function createRejectionQueries(db: Db): RejectionQueries {
   const { rejections, counts } = ledgerCollections(db);
-  const within = <T>(work: Promise<T>): Promise<T> => withDeadline(work, ANSWER_WITHIN_MS, "asking the rejections");
   return {
     page: (tenantId, query, page) =>
       within(findPage(rejections, filterOf(tenantId, query), { ...page, sort: { field: "at", descending: true } })),
@@ -87,9 +86,7 @@ export function createRejectionQueries(db: Db): RejectionQueries {
         "replayed.outcome": { $ne: "STORED" },
         $or: [{ replayed: { $exists: false } }, { "replayed.at": { $lt: untriedSince } }],
       };
-      return within(
-        rejections.find(filter as Filter<RejectionDocument>, { sort: { at: 1, _id: 1 }, limit }).toArray(),
-      );
+      return within(rejections.find(filter as Filter<RejectionDocument>, { sort: { at: 1, _id: 1 }, limit }).toArray());
     },
     async mark(marks) {
       if (marks.length === 0) return;
@@ -114,4 +111,8 @@ function filterOf(
     ...(code === undefined ? {} : { code }),
     ...(Object.keys(at).length === 0 ? {} : { at }),
   };
+}
+
+function within<T>(work: Promise<T>): Promise<T> {
+  return withDeadline(work, ANSWER_WITHIN_MS, "asking the rejections");
 }

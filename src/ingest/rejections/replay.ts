@@ -59,7 +59,8 @@ export function createRejectionReplay({ ingest, registry, rejections }: Rejectio
   async function accessOf(document: RejectionDocument): Promise<DeviceAccess | ReplayResult> {
     const { tenantId, deviceId } = document;
     const access = await withDeadline(registry.find(tenantId, deviceId), ANSWER_WITHIN_MS, "asking for the device");
-    if (access === undefined) return refused(document, "NOT_FOUND", `there is no device ${deviceId}: register it first`);
+    if (access === undefined)
+      return refused(document, "NOT_FOUND", `there is no device ${deviceId}: register it first`);
     if (maySpeak(access)) return access;
     return refused(document, "FORBIDDEN", `device ${deviceId} is ${access.status}: activate it first`);
   }

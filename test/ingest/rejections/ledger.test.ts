@@ -61,10 +61,7 @@ afterAll(async () => {
 });
 
 function start(options: Parameters<typeof startRejectionLedger>[1] = {}): Running & HasHealth {
-  return startRejectionLedger(
-    { nc: nats.nc, db: mongo.db, logger: silentLogger, metrics: createMetrics() },
-    options,
-  );
+  return startRejectionLedger({ nc: nats.nc, db: mongo.db, logger: silentLogger, metrics: createMetrics() }, options);
 }
 
 async function send(device: string, payload: string): Promise<Outcome> {
@@ -88,6 +85,14 @@ async function kept(count: number) {
 async function counted(by: "code" | "door" | "deviceId" = "code"): Promise<Readonly<Record<string, number>>> {
   const rows = await queries.counts(tenant, { ...everything, by });
   return Object.fromEntries(rows.map(({ key, count }) => [key, count]));
+}
+
+/** A rejection of so many seconds after the first. */
+async function put(of: string, seconds: number): Promise<void> {
+  const at = Date.now() - 1_000_000 + seconds * 1_000;
+  const why = { code: "INVALID_VALUE", message: "wrong" } as const;
+  const refused = { door: "mqtt", why, topic: "t", payload: Buffer.from(String(seconds)), at } as const;
+  await nats.nc.jetstream().publish(subjects.rejection(of, `d${seconds % 3}`), encodeRejection(refused));
 }
 
 describe("the ledger", () => {
@@ -120,6 +125,7 @@ describe("the ledger", () => {
     await send("d1", '{"a":{}}');
     await send("d2", "nonsense");
     await kept(3);
+    await waitFor(async () => (await counted("door"))["mqtt"] === 3, { what: "the counts" });
     expect(await counted("code")).toEqual({ MALFORMED_PAYLOAD: 2, INVALID_VALUE: 1 });
     expect(await counted("deviceId")).toEqual({ d1: 2, d2: 1 });
     expect(await counted("door")).toEqual({ mqtt: 3 });
@@ -152,12 +158,6 @@ describe("the ledger", () => {
   test("is bounded for each tenant on its own: the oldest go", async () => {
     await ledger.stop();
     const quiet = `${tenant}q`;
-    const put = async (of: string, seconds: number): Promise<void> => {
-      const at = Date.now() - 1_000_000 + seconds * 1_000;
-      const why = { code: "INVALID_VALUE", message: "wrong" } as const;
-      const refused = { door: "mqtt", why, topic: "t", payload: Buffer.from(String(seconds)), at } as const;
-      await nats.nc.jetstream().publish(subjects.rejection(of, `d${seconds % 3}`), encodeRejection(refused));
-    };
     await put(quiet, 0);
     for (let seconds = 0; seconds < 60; seconds += 1) await put(tenant, seconds);
     ledger = start({ perTenant: 20 });
@@ -221,6 +221,7 @@ describe("a replay", () => {
     expect(stored.filter(({ tenantId }) => tenantId === tenant)).toHaveLength(1);
     // Refused again, it stayed one rejection.
     expect((await kept(1)).length).toBe(1);
+    await waitFor(async () => (await counted())["UNKNOWN_METRIC"] !== undefined, { what: "the counts" });
     expect(await counted()).toEqual({ UNKNOWN_METRIC: 1 });
   });
 
