@@ -24,13 +24,17 @@ export interface NatsDoorDeps {
   readonly maxPayloadBytes: number;
 }
 
-type Answer = { readonly stored: number } | { readonly error: { readonly code: ErrorCode; readonly message: string } };
+type Answer =
+  | { readonly stored: number }
+  | { readonly error: { readonly code: ErrorCode; readonly message: string; readonly retryAfterMs?: number } };
 
-/** Messages that are looked up or stored at one time; beyond it they are answered UNAVAILABLE, because core NATS cannot hold them back. */
+/** Messages that are looked up or stored at one time; beyond it they are answered LIMIT_EXCEEDED, because core NATS cannot hold them back. */
 const MAX_UNDERWAY = 10_000;
+const MAX_BYTES_UNDERWAY = 64 * 1024 ** 2;
 
 export function startNatsDoor({ nc, ingest, registry, logger, maxPayloadBytes }: NatsDoorDeps): Running & HasHealth {
   let underway = 0;
+  let bytesUnderway = 0;
   let whenIdle: (() => void) | undefined;
   const subscription = nc.subscribe(subjects.ingest("*", "*"), {
     queue: "fleetlog-ingest",
@@ -43,7 +47,14 @@ export function startNatsDoor({ nc, ingest, registry, logger, maxPayloadBytes }:
   function take(message: Msg): void {
     const [, tenant = "", , device = ""] = message.subject.split(".");
     underway += 1;
-    if (ingest.saturated || underway > MAX_UNDERWAY) {
+    bytesUnderway += message.data.length;
+    if (underway > MAX_UNDERWAY || bytesUnderway > MAX_BYTES_UNDERWAY) {
+      ingest.counters.rejected("nats", "LIMIT_EXCEEDED");
+      const most = `${MAX_UNDERWAY} messages or ${MAX_BYTES_UNDERWAY} bytes`;
+      answer(message, failed("LIMIT_EXCEEDED", `${most} are under way at the NATS door: send more slowly`, 100));
+      return;
+    }
+    if (ingest.saturated) {
       ingest.counters.rejected("nats", "UNAVAILABLE");
       answer(
         message,
@@ -88,16 +99,26 @@ export function startNatsDoor({ nc, ingest, registry, logger, maxPayloadBytes }:
           return answer(message, failed(outcome.error.code, outcome.error.message));
       }
     };
-    if (payload.length <= maxPayloadBytes) ingest.accept("telemetry", access, payload, source, answered);
-    else {
+    if (payload.length > maxPayloadBytes) {
       const tooLarge = refusal("PAYLOAD_TOO_LARGE", `a payload has at most ${maxPayloadBytes} bytes: send several`);
       ingest.refuse(access, tooLarge, payload, source, answered);
+      return;
+    }
+    const wait = ingest.limits.take(access, payload.length);
+    if (wait === undefined) ingest.accept("telemetry", access, payload, source, answered);
+    else if (asksForAnswer(message)) {
+      ingest.counters.rejected("nats", "LIMIT_EXCEEDED");
+      answer(message, failed("LIMIT_EXCEEDED", wait.limit, wait.waitMs));
+    } else {
+      // Nobody is there to be told to send it again.
+      ingest.refuse(access, refusal("LIMIT_EXCEEDED", wait.limit), payload, source, answered);
     }
   }
 
   function answer(message: Msg, body: Answer): void {
     underway -= 1;
-    if (message.reply !== undefined && message.reply !== "" && !nc.isClosed()) message.respond(JSON.stringify(body));
+    bytesUnderway -= message.data.length;
+    if (asksForAnswer(message) && !nc.isClosed()) message.respond(JSON.stringify(body));
     if (underway === 0) whenIdle?.();
   }
 
@@ -117,6 +138,10 @@ export function startNatsDoor({ nc, ingest, registry, logger, maxPayloadBytes }:
   };
 }
 
-function failed(code: ErrorCode, message: string): Answer {
-  return { error: { code, message } };
+function asksForAnswer({ reply }: Msg): boolean {
+  return reply !== undefined && reply !== "";
+}
+
+function failed(code: ErrorCode, message: string, retryAfterMs?: number): Answer {
+  return { error: { code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } };
 }
