@@ -7,12 +7,15 @@ type Upcaster = (data: unknown) => unknown;
 
 /** The version that is written today; 1 where nothing is said. */
 const schemaVersions: Readonly<Record<string, number>> = {
+  // 2: may say that a field is no more.
+  DeviceDetailsChanged: 2,
   // 2: may say quality checks, a codec, and how often devices report.
   DeviceTypeDefined: 2,
 };
 
 /** `upcasters[type][version]` takes the data from that version to the next. */
 const upcasters: Readonly<Record<string, Readonly<Record<number, Upcaster>>>> = {
+  DeviceDetailsChanged: { 1: asItIs },
   DeviceTypeDefined: { 1: asItIs },
 };
 

@@ -46,6 +46,9 @@ describe("devices", () => {
       metadata: { line: 3 },
       location: { site: "hall-3" },
     });
+    await done("device", "update", "press-1", "--clear", "model,location");
+    expect(await asJson("device", "show", "press-1")).toMatchObject({ model: null, location: null, name: "Press one" });
+    await done("device", "update", "press-1", "--site", "hall-3");
   });
 
   it("are listed by what is asked for, as a table or as JSON", async () => {

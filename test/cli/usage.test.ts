@@ -35,6 +35,7 @@ describe("wrong usage ends with 2 and says what to do", () => {
     [["events", "--device", "d", "--follow", "--to", "1h"], /--follow has no end/],
     [["device", "list", "--url", "ftp://x"], /--url is an address such as/],
     [["type", "define", "press", "{}"], /a list of metrics/],
+    [["device", "update", "press-1", "--clear", "status"], /--clear takes name/],
     [["calibration", "set", "press-1", "[]"], /an object of metrics/],
     [["tenant", "retention", "{}"], /a list of rules/],
     [["device", "list", "--limit", "0"], /a whole number from 1/],

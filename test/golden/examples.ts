@@ -77,7 +77,7 @@ export const examples: { readonly [E in FleetlogEvent as E["type"]]: E["data"] }
   },
   DeviceDetailsChanged: {
     name: "Press 1b",
-    description: "overhauled",
+    description: null,
     manufacturer: "Andritz Schuler",
     model: "MSD-401",
     firmwareVersion: "1.4.3",
@@ -138,6 +138,15 @@ export const examples: { readonly [E in FleetlogEvent as E["type"]]: E["data"] }
 
 /** What golden files of older versions are read as, where that is not the example of today: `{type}.v{version}`. */
 export const earlier: Readonly<Record<string, object>> = {
+  "DeviceDetailsChanged.v1": {
+    name: "Press 1b",
+    description: "overhauled",
+    manufacturer: "Andritz Schuler",
+    model: "MSD-401",
+    firmwareVersion: "1.4.3",
+    location: { site: "hall-5" },
+    metadata: {},
+  },
   "DeviceTypeDefined.v1": {
     tenantId: tenant,
     deviceType: deviceTypeId("press"),

@@ -94,13 +94,17 @@ describe("a device's life", () => {
     expect(again.errors[0]?.message).toContain("press-3");
   });
 
-  it("changes the fields that are given and leaves the others, null among them, as they are", async () => {
-    await register("press-4", { name: "Four", model: "M" });
+  it("changes the fields that are given, takes away those that are null, and leaves the others as they are", async () => {
+    await register("press-4", { name: "Four", model: "M", description: null, location: { site: "hall-1" } });
     const { data } = await api.ask(
       admin,
-      `mutation { updateDevice(input: { deviceId: "press-4", name: "4", model: null }) { device { name model revision } } }`,
+      `mutation { updateDevice(input: { deviceId: "press-4", name: "4", location: null }) { device { name model location { site } revision } } }`,
     );
-    expect(data.updateDevice.device).toEqual({ name: "4", model: "M", revision: 1 });
+    expect(data.updateDevice.device).toEqual({ name: "4", model: "M", location: null, revision: 1 });
+    expect(
+      (await api.ask(admin, `{ devices(filter: { idPrefix: "press-4", site: "hall-1" }) { totalCount } }`)).data.devices
+        .totalCount,
+    ).toBe(0);
   });
 
   it("tells an unknown device from an id that is none", async () => {

@@ -1,8 +1,9 @@
 import type { Command } from "commander";
-import { count, finite, jsonObject, pastTime, upperCaseList } from "../arguments.js";
+import { count, finite, jsonObject, list, pastTime, upperCaseList } from "../arguments.js";
 import type { Begin } from "../cli.js";
 import { take } from "../pages.js";
 import { FleetlogError } from "../../platform/errors.js";
+import { UsageError } from "../problem.js";
 import { noteUnshown } from "../shown.js";
 import { CHANGES, DEVICE, DEVICES } from "./device-queries.js";
 import type { DeviceRow, DeviceShown } from "./device-queries.js";
@@ -50,10 +51,15 @@ export function addDeviceCommands(program: Command, begin: Begin): void {
     .action((id: string, options: Details & { readonly type: string }, command: Command) =>
       change(command, "registerDevice", { deviceId: id, deviceType: options.type, ...detailsOf(options) }),
     );
-  details(device.command("update <id>").description("change what is said about it; what is left out stays")).action(
-    (id: string, options: Details, command: Command) =>
-      change(command, "updateDevice", { deviceId: id, ...detailsOf(options) }),
-  );
+  details(device.command("update <id>").description("change what is said about it; what is left out stays"))
+    .option(
+      "--clear <fields>",
+      "take these away: name, description, manufacturer, model, firmware, location, metadata",
+      list,
+    )
+    .action((id: string, options: Details & { readonly clear?: readonly string[] }, command: Command) =>
+      change(command, "updateDevice", { deviceId: id, ...detailsOf(options), ...cleared(options.clear) }),
+    );
   device
     .command("activate <id>")
     .description("let it speak")
@@ -128,6 +134,14 @@ function details(command: Command): Command {
     .option("--latitude <degrees>", "WGS 84", finite)
     .option("--longitude <degrees>", "WGS 84", finite)
     .option("--metadata <json>", "an object of your own", jsonObject);
+}
+
+const clearable = ["name", "description", "manufacturer", "model", "firmware", "location", "metadata"];
+
+function cleared(fields: readonly string[] = []): object {
+  const unknown = fields.find((field) => !clearable.includes(field));
+  if (unknown !== undefined) throw new UsageError(`--clear takes ${clearable.join(", ")}, not ${unknown}`);
+  return Object.fromEntries(fields.map((field) => [field === "firmware" ? "firmwareVersion" : field, null]));
 }
 
 function detailsOf(options: Details): object {

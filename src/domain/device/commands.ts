@@ -1,13 +1,13 @@
 import type { Command } from "../decider.js";
 import type { CredentialId, DeviceId, DeviceTypeId, TenantId } from "../ids.js";
 import type { JsonObject } from "../json.js";
-import type { Calibration, CredentialType, DeviceDetails, OfflineReason } from "./events.js";
+import type { Calibration, CredentialType, DetailChanges, DeviceDetails, OfflineReason } from "./events.js";
 
 export type RegisterDevice = Command<
   "RegisterDevice",
   { readonly tenantId: TenantId; readonly deviceId: DeviceId; readonly deviceType: DeviceTypeId } & DeviceDetails
 >;
-export type ChangeDeviceDetails = Command<"ChangeDeviceDetails", DeviceDetails>;
+export type ChangeDeviceDetails = Command<"ChangeDeviceDetails", DetailChanges>;
 export type ActivateDevice = Command<"ActivateDevice", Record<string, never>>;
 export type DeactivateDevice = Command<"DeactivateDevice", { readonly reason?: string }>;
 export type StartMaintenance = Command<"StartMaintenance", { readonly reason?: string }>;

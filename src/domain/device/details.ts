@@ -1,17 +1,17 @@
 import { DomainError } from "../error.js";
 import { checkJson, sameJson } from "../json.js";
 import { checkLength } from "../text.js";
-import type { DeviceDetails, Location } from "./events.js";
+import type { DetailChanges, DeviceDetails, Location } from "./events.js";
 
 /** The longest of each text field: the columns of the registry that operators know from other platforms. */
 const MAX_LENGTH = { name: 255, description: 4096, manufacturer: 100, model: 100, firmwareVersion: 50 } as const;
 
-export function checkDetails(details: DeviceDetails): void {
+export function checkDetails({ location, metadata, ...texts }: DetailChanges): void {
   for (const [field, most] of Object.entries(MAX_LENGTH)) {
-    checkLength(field, details[field as keyof typeof MAX_LENGTH], most);
+    checkLength(field, texts[field as keyof typeof MAX_LENGTH] ?? undefined, most);
   }
-  if (details.location !== undefined) checkLocation(details.location);
-  if (details.metadata !== undefined) checkJson("metadata", details.metadata);
+  if (location !== undefined && location !== null) checkLocation(location);
+  if (metadata !== undefined && metadata !== null) checkJson("metadata", metadata);
 }
 
 function checkLocation({ site, latitude, longitude }: Location): void {
@@ -26,10 +26,19 @@ function checkLocation({ site, latitude, longitude }: Location): void {
   }
 }
 
-/** The fields of `wanted` that differ from `current`. */
-export function changedDetails(current: DeviceDetails, wanted: DeviceDetails): DeviceDetails {
-  const changed = Object.entries(wanted).filter(
-    ([field, value]) => value !== undefined && !sameJson(value, current[field as keyof DeviceDetails]),
+/** The fields of `wanted` that differ from `current`; one that is not there cannot be taken away. */
+export function changedDetails(current: DeviceDetails, wanted: DetailChanges): DetailChanges {
+  const changed = Object.entries(wanted).filter(([field, value]) => {
+    const stands = current[field as keyof DeviceDetails];
+    return value !== undefined && !sameJson(value, stands ?? null);
+  });
+  return Object.fromEntries(changed) as DetailChanges;
+}
+
+/** What is said of the device after the changes. */
+export function withChanges<D extends DeviceDetails>(current: D, changes: DetailChanges): D {
+  const after = Object.entries({ ...current, ...changes }).filter(
+    ([field]) => changes[field as keyof DeviceDetails] !== null,
   );
-  return Object.fromEntries(changed) as DeviceDetails;
+  return Object.fromEntries(after) as unknown as D;
 }

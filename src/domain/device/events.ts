@@ -24,8 +24,10 @@ export type DeviceRegistered = DomainEvent<
   "DeviceRegistered",
   { readonly tenantId: TenantId; readonly deviceId: DeviceId; readonly deviceType: DeviceTypeId } & DeviceDetails
 >;
+/** Fields to change: `null` takes one away, one that is not there stays as it is. */
+export type DetailChanges = { readonly [F in keyof DeviceDetails]?: DeviceDetails[F] | null };
 /** Carries the fields that changed, and only those. */
-export type DeviceDetailsChanged = DomainEvent<"DeviceDetailsChanged", DeviceDetails>;
+export type DeviceDetailsChanged = DomainEvent<"DeviceDetailsChanged", DetailChanges>;
 
 export type DeviceActivated = DomainEvent<"DeviceActivated", Record<string, never>>;
 export type DeviceDeactivated = DomainEvent<"DeviceDeactivated", { readonly reason?: string }>;

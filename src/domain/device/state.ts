@@ -1,5 +1,6 @@
 import type { CredentialId, DeviceId } from "../ids.js";
 import type { JsonObject } from "../json.js";
+import { withChanges } from "./details.js";
 import type { Calibration, DeviceDetails, DeviceEvent } from "./events.js";
 
 export type DeviceStatus = "REGISTERED" | "ACTIVE" | "INACTIVE" | "MAINTENANCE" | "DECOMMISSIONED";
@@ -62,7 +63,7 @@ function evolveRegistered(
 ): RegisteredDevice {
   switch (event.type) {
     case "DeviceDetailsChanged":
-      return { ...state, details: { ...state.details, ...event.data } };
+      return { ...state, details: withChanges(state.details, event.data) };
     case "DeviceActivated":
     case "MaintenanceEnded":
       return { ...state, status: "ACTIVE" };

@@ -56,7 +56,7 @@ export class DeviceInput extends CommandInput {
   readonly deviceId!: string;
 }
 
-@InputType({ description: "A field left out stays as it is." })
+@InputType({ description: "A field left out stays as it is; null takes it away." })
 export class UpdateDeviceInput extends DeviceInput {
   @Field(() => String, { nullable: true })
   readonly name?: string | null;

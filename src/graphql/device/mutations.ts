@@ -1,7 +1,7 @@
 import "reflect-metadata";
 import { Arg, Ctx, Mutation, Resolver } from "type-graphql";
 import { newApiKey } from "../../commands/index.js";
-import type { Calibration, DeviceCommand, DeviceDetails } from "../../domain/device/index.js";
+import type { Calibration, DetailChanges, DeviceCommand } from "../../domain/device/index.js";
 import { credentialId, deviceId, deviceTypeId } from "../../domain/ids.js";
 import type { DeviceId, TenantId } from "../../domain/ids.js";
 import { FleetlogError } from "../../platform/errors.js";
@@ -45,7 +45,7 @@ export class DeviceMutationsResolver {
       tenantId: tenantOf(context),
       deviceId: deviceId(input.deviceId),
       deviceType: deviceTypeId(input.deviceType),
-      ...detailsOf(input),
+      ...given(detailsOf(input)),
     };
     return this.#give(context, input, { type: "RegisterDevice", at: now(), data });
   }
@@ -209,10 +209,12 @@ export class DeviceMutationsResolver {
   }
 }
 
-function detailsOf(input: UpdateDeviceInput): DeviceDetails {
+/** Null stays: it takes a field away. */
+function detailsOf(input: UpdateDeviceInput): DetailChanges {
   const { name, description, manufacturer, model, firmwareVersion, location, metadata } = input;
-  const placed = location === null || location === undefined ? undefined : given(location);
-  return given({ name, description, manufacturer, model, firmwareVersion, location: placed, metadata });
+  const placed = location === null || location === undefined ? location : given(location);
+  const details = { name, description, manufacturer, model, firmwareVersion, location: placed, metadata };
+  return Object.fromEntries(Object.entries(details).filter(([, value]) => value !== undefined)) as DetailChanges;
 }
 
 /** By metric, as the domain has it. Throws INVALID_VALUE where one is named twice: which would be meant? */

@@ -1,4 +1,5 @@
 import { never } from "../../domain/decider.js";
+import { withChanges } from "../../domain/device/index.js";
 import type { DeviceEvent } from "../../domain/device/index.js";
 import type { Recorded } from "../../events/index.js";
 import type { Projection } from "../projection.js";
@@ -27,21 +28,26 @@ export function evolveDevice(
     };
   }
   if (document === undefined) throw new Error("the stream does not begin with DeviceRegistered");
-  const next = { ...document, ...changes(document, event), revision: event.revision, updatedAt: occurredAt };
-  if (event.type !== "GatewayRemoved") return next;
-  const { gateway: _former, ...alone } = next;
+  return { ...after(document, event), revision: event.revision, updatedAt: occurredAt };
+}
+
+type Later = Exclude<Recorded<DeviceEvent>, { readonly type: "DeviceRegistered" }>;
+
+/** What takes a field away cannot be said by fields that change. */
+function after(document: DeviceDocument, event: Later): DeviceDocument {
+  if (event.type === "DeviceDetailsChanged") return withChanges(document, event.data);
+  if (event.type !== "GatewayRemoved") return { ...document, ...changes(document, event) };
+  const { gateway: _former, ...alone } = document;
   return alone;
 }
 
 function changes(
   document: DeviceDocument,
-  event: Exclude<Recorded<DeviceEvent>, { readonly type: "DeviceRegistered" }>,
+  event: Exclude<Later, { readonly type: "DeviceDetailsChanged" | "GatewayRemoved" }>,
 ): Partial<DeviceDocument> {
   const { occurredAt } = event.metadata;
   const { configuration } = document;
   switch (event.type) {
-    case "DeviceDetailsChanged":
-      return event.data;
     case "DeviceActivated":
     case "MaintenanceEnded":
       return { status: "ACTIVE" };
@@ -91,8 +97,6 @@ function changes(
       return { calibration: event.data.calibration };
     case "GatewayAssigned":
       return { gateway: event.data.gatewayId };
-    case "GatewayRemoved":
-      return {};
     case "FirmwareUpdated":
       return { firmwareVersion: event.data.firmwareVersion };
     case "DeviceWentOnline":

@@ -29,6 +29,8 @@ export interface DeviceQueries {
    * that device, and a hash that two devices had would be nobody's — undefined, as one that none has.
    */
   findByKey(hash: string): Promise<DeviceDocument | undefined>;
+  /** The device of this name among those that the gateway may speak for; undefined, too, where two are called so. */
+  findNamed(tenantId: string, gateway: string, name: string): Promise<DeviceDocument | undefined>;
   page(tenantId: string, query: DeviceQuery, page: PageRequest): Promise<Page<DeviceDocument>>;
   count(tenantId: string, query: DeviceQuery): Promise<number>;
   /** Devices of all tenants that are shown as online, for the sweep that looks for silent ones; a slice of at most `limit` after `afterId`. */
@@ -53,6 +55,11 @@ export function createDeviceQueries(generations: Generations): DeviceQueries {
       Promise.all(deviceIds.map((deviceId) => byId.load(deviceDocumentId(tenantId, deviceId)))),
     async findByKey(hash) {
       const found = await (await collection()).find({ "credentials.hash": hash }, { limit: 2 }).toArray();
+      return found.length === 1 ? found[0] : undefined;
+    },
+    async findNamed(tenantId, gateway, name) {
+      const named = { tenantId, gateway, name } as Filter<DeviceDocument>;
+      const found = await (await collection()).find(named, { limit: 2 }).toArray();
       return found.length === 1 ? found[0] : undefined;
     },
     async page(tenantId, query, page) {

@@ -44,6 +44,22 @@ describe("changing details", () => {
       .when(command("ChangeDeviceDetails", { location: { site: "hall-5" }, metadata: {} }))
       .then(event("DeviceDetailsChanged", { location: { site: "hall-5" }, metadata: {} })));
 
+  it("to null takes a field away, once", () => {
+    const gone = event("DeviceDetailsChanged", { name: null, location: null });
+    given(registered(everything))
+      .when(command("ChangeDeviceDetails", { name: null, location: null, model: "MSD-400" }))
+      .then(gone);
+    given(registered(everything), gone)
+      .when(command("ChangeDeviceDetails", { name: null, location: null }))
+      .thenNothing();
+    given(registered())
+      .when(command("ChangeDeviceDetails", { description: null }))
+      .thenNothing();
+    given(registered(everything), gone)
+      .when(command("ChangeDeviceDetails", { name: "Press 1" }))
+      .then(event("DeviceDetailsChanged", { name: "Press 1" }));
+  });
+
   it("is compared with the newest, not with the first", () =>
     given(registered({ name: "a" }), event("DeviceDetailsChanged", { name: "b" }))
       .when(command("ChangeDeviceDetails", { name: "a" }))

@@ -23,7 +23,11 @@ const version = fc.integer({ min: -1, max: 6 });
 
 const anyCommand: fc.Arbitrary<DeviceCommand> = fc.oneof(
   details.map((given) => command("RegisterDevice", { ...press, ...given })),
-  details.map((given) => command("ChangeDeviceDetails", given)),
+  fc
+    .tuple(details, fc.subarray(["name", "firmwareVersion", "location", "metadata"]))
+    .map(([given, gone]) =>
+      command("ChangeDeviceDetails", { ...given, ...Object.fromEntries(gone.map((field) => [field, null])) }),
+    ),
   fc.constantFrom(
     command("ActivateDevice", {}),
     command("DeactivateDevice", {}),
