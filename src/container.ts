@@ -14,12 +14,14 @@ import type { Mongo } from "./engines/mongo.js";
 import { connectNats } from "./engines/nats.js";
 import type { NatsConnection } from "./engines/nats.js";
 import {
+  createHorizons,
   createIngest,
   createRegistry,
   createRejectionQueries,
   createRejectionReplay,
   createTelemetryQueries,
   ensureIngestStreams,
+  openMarks,
   validateProtobufCodec,
 } from "./ingest/index.js";
 import type {

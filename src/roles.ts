@@ -7,6 +7,8 @@ import { monitorEngines } from "./engines/monitor.js";
 import { createGraphqlRoutes } from "./graphql/index.js";
 import {
   createMqttDoor,
+  createRetentionPreview,
+  createSweeper,
   registerDeviceRoutes,
   serveMqttOverWebSocket,
   startCoapDoor,
@@ -24,6 +26,7 @@ import { Gauge } from "./platform/metrics.js";
 import type { Registry as Metrics } from "./platform/metrics.js";
 import { startProcessor } from "./processing/index.js";
 import { createRebuilds, requestRebuild, startProjector } from "./projections/index.js";
+import type { TenantDocument } from "./projections/index.js";
 import { startHttpServer, createTokenVerifier } from "./rest/index.js";
 
 export interface StartedRoles extends HasHealth {
@@ -42,10 +45,12 @@ const roleParts: Readonly<
     const nc = container.get(tokens.nats);
     const influx = container.get(tokens.influx);
     const owner = config.FLEETLOG_NODE_ID ?? "fleetlog";
+    const { tenants } = container.get(tokens.readModels);
+    const sweeper = createSweeper({ influx, tenants: () => retentionOf(tenants.all()), logger, metrics });
     return [
       ["writer", startWriter({ nc, influx, logger, metrics })],
       ["relay", startRelay({ nc, logger })],
-      ["rollups", startRollups({ nc, influx, logger, metrics, owner })],
+      ["rollups", startRollups({ nc, influx, logger, metrics, owner, sweeper })],
     ];
   },
   processor: (container) => {
@@ -232,6 +237,7 @@ function graphqlRoutes(container: Container): Routes {
     eventStore: container.get(tokens.eventstore),
     nats,
     telemetry: container.get(tokens.telemetry),
+    previewRetention: createRetentionPreview(container.get(tokens.influx)),
     rejections: container.get(tokens.rejections),
     lastSeen: (tenantId, deviceIds) => activity.lastSeen(tenantId, deviceIds),
     rebuildProjection: (name) => requestRebuild(nats, name),
@@ -239,6 +245,12 @@ function graphqlRoutes(container: Container): Routes {
     logger,
     metrics,
   });
+}
+
+async function* retentionOf(tenants: AsyncIterable<TenantDocument>) {
+  for await (const { tenantId, retention } of tenants) {
+    if (retention !== undefined && retention.length > 0) yield { tenant: tenantId, rules: retention };
+  }
 }
 
 /** What /readyz says, as Prometheus reads it: for alarms on a part that is down, and on lag that grows. */

@@ -31,6 +31,7 @@ const audiences: Readonly<Record<string, Audience>> = {
   "Query.deviceTypes": READERS,
   "Query.latestTelemetry": READERS,
   "Query.telemetry": READERS,
+  "Query.retentionPreview": ADMINS,
   "Query.alert": READERS,
   "Query.alerts": READERS,
   "Query.alertRule": READERS,

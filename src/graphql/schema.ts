@@ -14,6 +14,7 @@ import { DeviceSubscriptionResolver } from "./device/subscription.js";
 import { guardRootFields } from "./permissions.js";
 import { PlatformOpsResolver } from "./platform-ops/resolver.js";
 import { RejectionResolver } from "./rejection/resolver.js";
+import { RetentionPreviewResolver } from "./telemetry/retention.js";
 import { TelemetryResolver } from "./telemetry/resolver.js";
 import { TelemetrySubscriptionResolver } from "./telemetry/subscription.js";
 import { TenantFieldsResolver, TenantResolver } from "./tenant/resolver.js";
@@ -28,6 +29,7 @@ const resolverClasses = [
   DeviceMutationsResolver,
   DeviceSubscriptionResolver,
   TelemetryResolver,
+  RetentionPreviewResolver,
   TelemetrySubscriptionResolver,
   AlertRuleResolver,
   AlertResolver,

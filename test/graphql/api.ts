@@ -8,11 +8,14 @@ import { connectInflux } from "../../src/engines/influx.js";
 import type { GraphqlDeps, GraphqlOptions } from "../../src/graphql/index.js";
 import { createGraphqlRoutes } from "../../src/graphql/index.js";
 import {
+  createHorizons,
   createIngest,
   createRegistry,
   createRejectionQueries,
   createRejectionReplay,
+  createRetentionPreview,
   createTelemetryQueries,
+  openMarks,
 } from "../../src/ingest/index.js";
 import type { Ingest, Registry } from "../../src/ingest/index.js";
 import { silentLogger } from "../../src/platform/logger.js";
@@ -93,6 +96,10 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
   });
   const ingest = createIngest({ nc: nats, logger: silentLogger, metrics, maxReadingAgeMs: 366 * 86_400_000 });
   const rejections = createRejectionQueries(mongo.db);
+  const horizons = createHorizons({
+    marks: () => openMarks(river.nats),
+    rulesOf: async (tenant) => (await readModels.tenants.find(tenant))?.retention ?? [],
+  });
   const routes = createGraphqlRoutes(
     {
       commands,
@@ -100,7 +107,8 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
       shown,
       eventStore: client,
       nats,
-      telemetry: createTelemetryQueries(influx),
+      telemetry: createTelemetryQueries(influx, horizons),
+      previewRetention: createRetentionPreview(influx),
       rejections: {
         ...rejections,
         ...createRejectionReplay({ ingest, registry, rejections }),

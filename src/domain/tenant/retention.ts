@@ -11,12 +11,13 @@ const MAX_DAYS = 36_525;
 
 export function decideRetention(command: SetRetention, state: TenantState): readonly TenantEvent[] {
   const { retention } = command.data;
-  check(retention);
+  checkRetention(retention);
   if (sameJson(inOrder(retention), inOrder(state.retention))) return [];
   return [{ type: "RetentionChanged", data: { retention } }];
 }
 
-function check(retention: readonly RetentionRule[]): void {
+/** Throws INVALID_VALUE or LIMIT_EXCEEDED for rules that no tenant can have. */
+export function checkRetention(retention: readonly RetentionRule[]): void {
   if (retention.length > MAX_RULES) {
     throw new DomainError(
       "LIMIT_EXCEEDED",

@@ -10,8 +10,8 @@ import { tenantOf } from "../context.js";
 import type { GraphqlDeps } from "../deps.js";
 import { given } from "../given.js";
 import { DateTime } from "../scalars.js";
+import { latestMetric } from "../telemetry/latest.js";
 import { LatestMetric } from "../telemetry/type.js";
-import type { LatestValue } from "../../ingest/index.js";
 import { deviceSortFields } from "./enums.js";
 import type { HistoryRange, ShownEvent } from "./history.js";
 import { deviceAsOf, deviceHistory } from "./history.js";
@@ -130,11 +130,11 @@ export class DeviceQueriesResolver {
     complexity: 25,
     description: "The newest value of each metric.",
   })
-  latestTelemetry(
+  async latestTelemetry(
     @Root() device: DeviceView,
     @Ctx() context: GraphqlContext,
-  ): Promise<readonly LatestValue[]> | undefined {
+  ): Promise<readonly LatestMetric[] | undefined> {
     if (device.asOf !== undefined) return undefined;
-    return this.#deps.telemetry.latest(tenantOf(context), device.deviceId);
+    return (await this.#deps.telemetry.latest(tenantOf(context), device.deviceId)).map(latestMetric);
   }
 }

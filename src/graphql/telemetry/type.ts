@@ -1,6 +1,8 @@
 import "reflect-metadata";
 import { Field, Float, ID, Int, ObjectType } from "type-graphql";
 import { DateTime, Json, JsonObject } from "../scalars.js";
+import type { Resolution } from "../../domain/tenant/index.js";
+import { StoredResolution } from "../tenant/retention.js";
 import type { MetricValue } from "../../ingest/index.js";
 
 @ObjectType()
@@ -13,6 +15,9 @@ export class LatestMetric {
 
   @Field(() => DateTime, { description: "Device time." })
   readonly timestamp!: number;
+
+  @Field(() => [String], { description: "What makes it doubtful; empty where nothing does." })
+  readonly quality!: readonly string[];
 }
 
 @ObjectType({
@@ -24,6 +29,9 @@ export class TelemetryPoint {
 
   @Field(() => Json, { nullable: true })
   readonly value?: MetricValue;
+
+  @Field(() => [String], { description: "What makes the value doubtful; empty where nothing does." })
+  readonly quality!: readonly string[];
 
   @Field(() => Float, { nullable: true })
   readonly mean?: number;
@@ -45,6 +53,23 @@ export class TelemetrySeries {
 
   @Field(() => [TelemetryPoint], { description: "Oldest first." })
   readonly points!: readonly TelemetryPoint[];
+
+  @Field(() => Int, { nullable: true, description: "Seconds that a bucket is long; null for readings." })
+  readonly resolution!: number | null;
+
+  @Field(() => StoredResolution, {
+    description: "Out of what the points are made; at the edges of the range, buckets may be made of finer ones.",
+  })
+  readonly source!: Resolution;
+
+  @Field(() => Boolean, { description: "Whether there is more in the range than was asked for." })
+  readonly truncated!: boolean;
+
+  @Field(() => String, {
+    nullable: true,
+    description: "With `first`: ask for what comes after it by `after`. The same for all metrics of an answer.",
+  })
+  readonly endCursor!: string | null;
 }
 
 /** A reading as it comes over NATS to a subscriber. */

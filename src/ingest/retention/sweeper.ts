@@ -1,6 +1,103 @@
+/**
+ * Deletes what tenants' retention rules no longer keep. Sealed first, then deleted, then said to be done: a process that
+ * is killed in between begins the deletion again, and it is harmless to repeat. A step is a week of one tenant's points.
+ */
+import type { RetentionRule } from "../../domain/tenant/index.js";
+import type { Influx } from "../../engines/influx.js";
+import { messageOf } from "../../platform/errors.js";
+import type { Logger } from "../../platform/logger.js";
+import { Counter } from "../../platform/metrics.js";
+import type { Registry as Metrics } from "../../platform/metrics.js";
 import type { Marks } from "../rollups/marks.js";
+import { createInfluxQl } from "../telemetry/influxql.js";
+import { deletionsOf, onlyRolledUp, seal } from "./plan.js";
+import type { Deletion } from "./plan.js";
+
+export interface SweeperDeps {
+  readonly influx: Influx;
+  /** Every tenant that has rules. */
+  readonly tenants: () => AsyncIterable<{ readonly tenant: string; readonly rules: readonly RetentionRule[] }>;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface SweeperOptions {
+  /** How often rules and marks are compared. A minute when not given. */
+  readonly everyMs?: number;
+  readonly now?: () => number;
+}
 
 export interface Sweeper {
-  /** Does what is due of the work, at most a bounded step; quick when nothing is. */
+  /** Quick when nothing is due. Rejects with what an engine failed with, or the signal's reason; the next call goes on. */
   sweep(marks: Marks, signal: AbortSignal): Promise<void>;
+}
+
+const STEP_MS = 7 * 86_400_000;
+
+export function createSweeper(deps: SweeperDeps, options: SweeperOptions = {}): Sweeper {
+  const { influx, tenants, logger, metrics } = deps;
+  const { everyMs = 60_000, now = Date.now } = options;
+  const ql = createInfluxQl(influx);
+  const swept = new Counter({
+    name: "fleetlog_retention_deletions_total",
+    help: "Deletions that retention has asked InfluxDB for, a week of one tenant's points each.",
+    registers: [metrics],
+  });
+  let lookedAt = Number.NEGATIVE_INFINITY;
+
+  async function sweepTenant(
+    tenant: string,
+    rules: readonly RetentionRule[],
+    marks: Marks,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const closed = await marks.closed();
+    if (closed === undefined) return;
+    const deletions = onlyRolledUp(deletionsOf(tenant, rules, now()), closed);
+    const done = await marks.deleted(tenant);
+    const due = deletions.filter(({ mark, before }) => before > (done[mark] ?? 0));
+    if (due.length === 0) return;
+    await marks.seal(tenant, seal(await marks.swept(tenant), deletions));
+    for (const deletion of due) {
+      const steps = await erase(deletion, signal);
+      logger.info(
+        { tenant, what: deletion.mark, before: new Date(deletion.before).toISOString(), steps },
+        "retention has deleted what is older",
+      );
+    }
+    await marks.setDeleted(tenant, Object.fromEntries(deletions.map(({ mark, before }) => [mark, before])));
+  }
+
+  /** Gives how many steps it took. */
+  async function erase({ measurement, where, before }: Deletion, signal: AbortSignal): Promise<number> {
+    for (let steps = 0; ; steps += 1) {
+      signal.throwIfAborted();
+      const [answer] = await ql.ask(
+        [`SELECT * FROM ${measurement} WHERE ${where} AND time < ${before}ms ORDER BY time ASC LIMIT 1`],
+        { signal },
+      );
+      const oldest = answer?.series?.[0]?.values[0]?.[0];
+      if (typeof oldest !== "number") return steps;
+      const to = Math.min(before, oldest + STEP_MS);
+      await ql.ask([`DELETE FROM ${measurement} WHERE ${where} AND time < ${to}ms`], { signal });
+      swept.inc();
+    }
+  }
+
+  return {
+    async sweep(marks, signal) {
+      if (now() - lookedAt < everyMs) return;
+      for await (const { tenant, rules } of tenants()) {
+        signal.throwIfAborted();
+        try {
+          await sweepTenant(tenant, rules, marks, signal);
+        } catch (error) {
+          signal.throwIfAborted();
+          // One tenant's trouble does not keep another's readings beyond their time.
+          logger.warn({ tenant, error: messageOf(error) }, "retention could not delete; trying again in a while");
+        }
+      }
+      lookedAt = now();
+    },
+  };
 }

@@ -5,12 +5,13 @@
  */
 import type { Influx } from "../../engines/influx.js";
 import type { InfluxQl, Series } from "../telemetry/influxql.js";
-import { createInfluxQl, name, ofDevice, text, within } from "../telemetry/influxql.js";
+import { createInfluxQl, ofDevice, text, within } from "../telemetry/influxql.js";
 import { createInfluxStore } from "../writer/influx-store.js";
 import { MEASUREMENT, metricOf } from "../writer/line-protocol.js";
 import { levels } from "./levels.js";
 import type { Level } from "./levels.js";
 import { ROLLUP_FIELDS, aggregateOf, toRollupLine } from "./point.js";
+import { rawAggregates } from "./raw-aggregates.js";
 import type { RollupPoint } from "./point.js";
 
 export interface Span {
@@ -101,14 +102,6 @@ function correction(level: Level, span: DeviceSpan): string {
   const from = levels[level === "HOUR" ? "MINUTE" : "HOUR"].measurement;
   const metrics = span.fields.map((field) => `"sensor_type"::tag = ${text(metricOf(field))}`).join(" OR ");
   return `SELECT ${ROLLUP_FIELDS} FROM ${from} WHERE ${where} AND (${metrics}) GROUP BY "sensor_type", ${by}`;
-}
-
-/** In the order that `aggregateOf` reads, four columns a field. */
-export function rawAggregates(fields: readonly string[]): string {
-  return fields
-    .map((field) => `${name(field)}::field`)
-    .map((field) => `count(${field}), sum(${field}), min(${field}), max(${field})`)
-    .join(", ");
 }
 
 /** Of the readings where `fields` are given, four columns for each; of a rollup where they are not. */

@@ -3,9 +3,10 @@ import type { DeviceSpan, RollupStore } from "./compute.js";
 import type { LateWindow } from "./late.js";
 import { floorTo, levels } from "./levels.js";
 import type { Level } from "./levels.js";
-import type { Closed, Marks, Swept } from "./marks.js";
+import type { Closed, Marks } from "./marks.js";
 import { metricOf } from "../writer/line-protocol.js";
 import { sweptBefore } from "../retention/swept.js";
+import type { Swept } from "../retention/swept.js";
 
 export interface Corrected {
   readonly points: number;

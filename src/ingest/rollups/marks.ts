@@ -3,6 +3,7 @@
  * has swept. Each is stored before anybody relies on it, so a process that is killed goes on where it stood.
  */
 import type { KV, NatsConnection } from "nats";
+import type { Swept } from "../retention/swept.js";
 import type { Level } from "./levels.js";
 
 const BUCKET = "fleetlog_rollups";
@@ -15,13 +16,14 @@ export interface Marks {
   /** `undefined` before the first rollup ever. */
   closed(): Promise<Closed | undefined>;
   close(closed: Closed): Promise<void>;
-  /** Ms by resolution and metric (`""` for all without a rule): what lies before is deleted, or may be any moment. */
+  /** What of the tenant's telemetry is deleted, or may be any moment. */
   swept(tenant: string): Promise<Swept>;
-  /** Stored before the deletion begins: from then on nothing before it is rolled up again from what is left. */
-  sweep(tenant: string, swept: Swept): Promise<void>;
+  /** Stored before a deletion begins: from then on nothing before it is rolled up again from what is left. */
+  seal(tenant: string, swept: Swept): Promise<void>;
+  /** How far each deletion has been carried out, by its mark. */
+  deleted(tenant: string): Promise<Swept>;
+  setDeleted(tenant: string, deleted: Swept): Promise<void>;
 }
-
-export type Swept = Readonly<Record<string, number>>;
 
 export async function openMarks(nc: NatsConnection): Promise<Marks> {
   const bucket = await nc.jetstream().views.kv(BUCKET, { history: 1 });
@@ -31,8 +33,12 @@ export async function openMarks(nc: NatsConnection): Promise<Marks> {
       await bucket.put(CLOSED, JSON.stringify(closed));
     },
     swept: async (tenant) => (await read<Swept>(bucket, `swept.${tenant}`)) ?? {},
-    async sweep(tenant, swept) {
+    async seal(tenant, swept) {
       await bucket.put(`swept.${tenant}`, JSON.stringify(swept));
+    },
+    deleted: async (tenant) => (await read<Swept>(bucket, `deleted.${tenant}`)) ?? {},
+    async setDeleted(tenant, deleted) {
+      await bucket.put(`deleted.${tenant}`, JSON.stringify(deleted));
     },
   };
 }

@@ -129,6 +129,11 @@ export function name(value: string): string {
   return `"${withoutControls(value).replace(/[\\"]/gu, "\\$&")}"`;
 }
 
+/** The points of one tenant. Without `::tag`, because DELETE does not take it. */
+export function ofTenant(tenant: string): string {
+  return `"tenant_id" = ${text(tenant)}`;
+}
+
 /** The points of one device. */
 export function ofDevice(tenant: string, device: string): string {
   return `"tenant_id"::tag = ${text(tenant)} AND "device_id"::tag = ${text(device)}`;
