@@ -4,6 +4,7 @@
  * connection ends.
  */
 import { newId } from "../../platform/ids.js";
+import { owesConfiguration } from "../device-access.js";
 import type { DeviceAccess } from "../device-access.js";
 import type { Ingest, Presence } from "../ingest.js";
 import { refusal } from "../pipeline/refusal.js";
@@ -27,6 +28,8 @@ interface Child {
 export interface ChildrenDeps {
   readonly ingest: Pick<Ingest, "presence" | "seen">;
   readonly registry: ChildRegistry;
+  /** A device that was not known on this connection is owed something. */
+  readonly owesMore?: () => void;
 }
 
 export type ChildRegistry = Pick<Registry, "find" | "peek"> & {
@@ -71,6 +74,7 @@ export class Children {
     }
     const child: Child = { access, name, session: undefined };
     this.#children.set(access.deviceId, child);
+    if (owesConfiguration(access)) this.#deps.owesMore?.();
     return child;
   }
 

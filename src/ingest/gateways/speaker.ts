@@ -27,6 +27,8 @@ export interface SpeakerDeps {
   readonly door: Door;
   /** Sends to the client what it has a subscription for, and drops the rest. */
   readonly send: (topic: string, payload: string | Uint8Array) => void;
+  /** `owed` has more to say than before. */
+  readonly owesMore?: () => void;
   /** Ms since the epoch. */
   readonly lastHeardAt: () => number;
 }

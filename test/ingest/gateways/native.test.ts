@@ -147,6 +147,7 @@ describe("its devices' configuration", () => {
     await gateway.subscribeAsync("v1/acme/+/config/desired", { qos: 1 });
     await waitFor(() => heard.length === 1);
     await publish("v1/acme/pump2/telemetry", { a: 1 });
+    await waitFor(() => heard.some(({ payload }) => payload.includes('"version":8')));
     await site.change("stranger", { configuration: { version: 10, config: { c: 1 } } });
     await site.change("pump2", { configuration: { version: 11, config: { b: 2 } } });
     await waitFor(() => heard.some(({ payload }) => payload.includes('"version":11')));

@@ -91,4 +91,3 @@ export function heardBy(client: MqttClient): Heard[] {
   client.on("message", (topic, payload) => heard.push({ topic, payload }));
   return heard;
 }
-
