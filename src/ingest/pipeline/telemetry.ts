@@ -17,7 +17,7 @@ const MAX_READINGS = 1_000;
 const MAX_METRICS = 256;
 const MAX_STRING_LENGTH = 1_024;
 /** How far a device's clock may be ahead of ours. */
-const MAX_FUTURE_MS = 5 * 60_000;
+export const MAX_FUTURE_MS = 5 * 60_000;
 
 export interface TelemetryLimits {
   /** How old a reading's timestamp may be. */

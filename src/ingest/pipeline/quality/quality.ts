@@ -28,7 +28,7 @@ export function createJudge(maxStates = MAX_METRIC_STATES): Judge {
     const { tenantId, deviceId, timestamp, values } = reading;
     const state = checks === undefined ? undefined : states.get(tenantId, deviceId);
     const isAfterGap = state !== undefined && checks !== undefined && afterGap(state, checks, timestamp);
-    const ofAll = [...(isAfterGap ? ["gap"] : []), ...(clock === undefined ? [] : [clock])].join("|");
+    const ofAll = joined(isAfterGap ? "gap" : "", clock ?? "");
     let quality: Record<string, string> | undefined;
     let known = state;
     if (checks !== undefined && known === undefined) {
@@ -40,7 +40,7 @@ export function createJudge(maxStates = MAX_METRIC_STATES): Judge {
       const asked = checks?.metrics.get(metric);
       if (value === undefined) continue;
       const own = asked === undefined || known === undefined ? "" : judgeMetric(known, metric, value, timestamp, asked);
-      const flags = own === "" ? ofAll : ofAll === "" ? own : `${own}|${ofAll}`;
+      const flags = joined(own, ofAll);
       if (flags !== "") (quality ??= {})[metric] = flags;
     }
     if (known !== undefined && timestamp > known.newest) known.newest = timestamp;
@@ -80,9 +80,7 @@ export function createJudge(maxStates = MAX_METRIC_STATES): Judge {
       state.believedAt = at;
       state.believed = value;
     }
-    state.flags = [...(inRange ? [] : ["range"]), ...(isSpike ? ["spike"] : []), ...(isStuck ? ["stuck"] : [])].join(
-      "|",
-    );
+    state.flags = joined(joined(inRange ? "" : "range", isSpike ? "spike" : ""), isStuck ? "stuck" : "");
     return state.flags;
   }
 
@@ -99,6 +97,12 @@ export function createJudge(maxStates = MAX_METRIC_STATES): Judge {
     }
     return judged ?? readings;
   };
+}
+
+/** Almost always of nothing and nothing: no list is made for it. */
+function joined(first: string, second: string): string {
+  if (second === "") return first;
+  return first === "" ? second : `${first}|${second}`;
 }
 
 /** Of the first reading after a silence, and of the same once more. */
