@@ -136,11 +136,13 @@ export class Session {
   /** In order only: what comes too early will come again with its flight. */
   #fragment(fragment: Fragment): void {
     if (fragment.messageSequence !== this.#receiveMessageSequence) return;
-    this.#reassembly ??= new Reassembly(fragment);
-    const { type } = this.#reassembly;
-    const body = this.#reassembly.add(fragment);
+    const isWhole = fragment.body.length === fragment.length;
+    if (!isWhole) this.#reassembly ??= new Reassembly(fragment);
+    // A whole one is taken as it is: a forged part of it that came first does not hold it up.
+    const body = isWhole ? fragment.body : this.#reassembly?.add(fragment);
     if (body === undefined) return;
     this.#reassembly = undefined;
+    const { type } = fragment;
     if (type === handshakeTypes.clientKeyExchange && this.#keys === undefined) this.#keyExchange(fragment, body);
     else if (type === handshakeTypes.finished && this.#keys !== undefined) this.#finished(fragment, body);
   }
