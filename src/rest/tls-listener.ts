@@ -2,6 +2,7 @@
 import type { Server as HttpServer } from "node:http";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import type { TLSSocket } from "node:tls";
 import type { Running } from "../platform/lifecycle.js";
 import { answerClientError } from "./http-errors.js";
 
@@ -25,6 +26,9 @@ export interface TlsListenerOptions {
 
 /** From the TCP connection to the end of the handshake. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** What `stop` waits for answers that are under way. */
+const STOP_WITHIN_MS = 10_000;
+const CLOSE_IDLE_MS = 100;
 
 /** A renewed certificate holds for who connects next. Rejects with the system's error for a taken port. */
 export async function listenWithTls(target: HttpServer, options: TlsListenerOptions): Promise<TlsListener> {
@@ -34,6 +38,11 @@ export async function listenWithTls(target: HttpServer, options: TlsListenerOpti
   server.headersTimeout = target.headersTimeout;
   server.keepAliveTimeout = target.keepAliveTimeout;
   server.maxConnections = maxConnections;
+  const sockets = new Set<TLSSocket>();
+  server.on("secureConnection", (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
   server.on("request", (request, response) => target.emit("request", request, response));
   server.on("upgrade", (request, socket, head) => target.emit("upgrade", request, socket, head));
   server.on("clientError", answerClientError);
@@ -49,8 +58,14 @@ export async function listenWithTls(target: HttpServer, options: TlsListenerOpti
     async stop() {
       unsubscribe();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeIdleConnections();
+      // Again and again: a connection whose answer is under way is idle only later.
+      const idle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_MS);
+      const late = setTimeout(() => {
+        for (const socket of sockets) socket.destroy();
+      }, STOP_WITHIN_MS);
       await closed;
+      clearInterval(idle);
+      clearTimeout(late);
     },
   };
 }
