@@ -2,7 +2,7 @@ import type { EventStoreDBClient } from "@eventstore/db-client";
 import type { DeviceEvent } from "../../domain/device/index.js";
 import type { DeviceId, TenantId } from "../../domain/ids.js";
 import type { Recorded } from "../../events/index.js";
-import { readAggregateEvents, streamName } from "../../events/index.js";
+import { lastRevision, readAggregateEvents, readWhileWanted, streamName } from "../../events/index.js";
 import { FleetlogError } from "../../platform/errors.js";
 import { MAX_PAGE, evolveDevice } from "../../projections/index.js";
 import type { DeviceDocument } from "../../projections/index.js";
@@ -21,7 +21,7 @@ export async function deviceAsOf(
   asOf: Date,
 ): Promise<DeviceDocument | undefined> {
   let document: DeviceDocument | undefined;
-  for await (const event of readAggregateEvents(client, streamName("device", tenantId, deviceId))) {
+  for await (const event of readWhileWanted(client, streamName("device", tenantId, deviceId))) {
     // The stream's order is the truth: the past is a beginning of it, never a choice of events from it.
     if (Date.parse(event.metadata.occurredAt) > asOf.getTime()) break;
     document = evolveDevice(document, event as Recorded<DeviceEvent>);
@@ -64,7 +64,7 @@ export async function deviceHistory(
   let scannedTo: number | undefined;
   let hasNextPage = false;
   // One more than may be scanned: that it is there is what says that the page is not the last.
-  for await (const event of readAggregateEvents(client, stream, { fromRevision, limit: MAX_SCANNED + 1 })) {
+  for await (const event of readWhileWanted(client, stream, { fromRevision, limit: MAX_SCANNED + 1 })) {
     if (event.revision - fromRevision >= MAX_SCANNED || (found.length === first && inRange(event, range))) {
       hasNextPage = true;
       break;
@@ -86,6 +86,8 @@ export async function deviceHistory(
 }
 
 async function countEvents(client: EventStoreDBClient, stream: string, range: HistoryRange): Promise<number> {
+  // Revisions count from 0, and a device's history is never cut.
+  if (range.from === undefined && range.to === undefined) return ((await lastRevision(client, stream)) ?? -1) + 1;
   let count = 0;
   for await (const event of readAggregateEvents(client, stream)) if (inRange(event, range)) count += 1;
   return count;
