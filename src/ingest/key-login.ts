@@ -2,8 +2,8 @@
 import { messageOf } from "../platform/errors.js";
 import type { Logger } from "../platform/logger.js";
 import type { Door, IngestCounters } from "./counters.js";
-import { maySpeak, stillWelcome } from "./device-access.js";
-import type { DeviceAccess } from "./device-access.js";
+import { login, maySpeak, stillWelcome } from "./device-access.js";
+import type { DeviceAccess, Login } from "./device-access.js";
 import { loginForDevice, speaksFor } from "./gateways/speaks-for.js";
 import { refusal } from "./pipeline/refusal.js";
 import type { Refusal } from "./pipeline/refusal.js";
@@ -30,9 +30,20 @@ export async function loginWithKey(
   device: string,
   key: string,
 ): Promise<Caller | Refusal> {
-  const { registry, counters, logger, door } = deps;
+  return admit(deps, () => loginForDevice(deps.registry, tenant, device, key, Date.now()));
+}
+
+/** The same for who says nothing but the key, as ThingsBoard's devices do. */
+export async function loginWithToken(deps: KeyLoginDeps, token: string): Promise<Caller | Refusal> {
+  return admit(deps, async () => login(await deps.registry.findByKey(token), token, Date.now()));
+}
+
+async function admit(
+  { counters, logger, door }: KeyLoginDeps,
+  attempt: () => Promise<Login>,
+): Promise<Caller | Refusal> {
   try {
-    const outcome = await loginForDevice(registry, tenant, device, key, Date.now());
+    const outcome = await attempt();
     if (outcome.ok) return { access: outcome.access, credentialId: outcome.credentialId };
     counters.loginRefused(door, outcome.reason);
     return refusal(outcome.code, outcome.message);

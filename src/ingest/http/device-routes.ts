@@ -5,13 +5,17 @@ import type { ErrorCode } from "../../platform/errors.js";
 import type { Logger } from "../../platform/logger.js";
 import type { DeviceAccess } from "../device-access.js";
 import type { Ingest, Outcome, Source } from "../ingest.js";
-import { loginWithKey } from "../key-login.js";
+import { loginWithKey, loginWithToken } from "../key-login.js";
+import type { Caller } from "../key-login.js";
+import type { Format } from "../codecs/format.js";
+import type { Refusal } from "../pipeline/refusal.js";
 import type { Registry } from "../registry.js";
 import type { UpTopic } from "../topics.js";
 import { takeBatch } from "./batch.js";
 import { isLines, kindOf, LINES_TYPES, tooLarge, unpack } from "./content.js";
 import type { ContentKind } from "./content.js";
 import { createPlaces, createRoom } from "./room.js";
+import { registerThingsBoardRoutes } from "./thingsboard-routes.js";
 
 export interface DeviceRoutesDeps {
   readonly ingest: Ingest;
@@ -25,6 +29,16 @@ export interface DeviceRoutesDeps {
 interface DeviceParams {
   readonly tenant: string;
   readonly device: string;
+  /** In place of both, in ThingsBoard's paths: the key alone. */
+  readonly token?: string;
+}
+
+/** How a dialect differs from the platform's own way of taking a message in. */
+export interface Dialect {
+  /** Of telemetry that does not say its form by its content type. */
+  readonly format: Format;
+  /** Where 202 is not what its clients take for success. */
+  readonly status: number;
 }
 
 const UP: readonly UpTopic[] = ["telemetry", "health", "config/reported"];
@@ -62,11 +76,11 @@ export function registerDeviceRoutes(app: FastifyInstance, deps: DeviceRoutesDep
     scope.setErrorHandler(async (error, request, reply) => {
       const failure = toFleetlogError(error, boundOf(request));
       if (failure.code === "INTERNAL")
-        logger.error({ error: messageOf(error), url: request.url }, "a device's request failed");
+        logger.error({ error: messageOf(error), url: placeOf(request) }, "a device's request failed");
       const access = accesses.get(request);
       if (access !== undefined && (failure.code === "PAYLOAD_TOO_LARGE" || failure.code === "UNSUPPORTED_FORMAT")) {
         const { code, message } = failure;
-        const source = { door: "http", topic: request.url } as const;
+        const source = { door: "http", topic: placeOf(request) } as const;
         await new Promise<Outcome>((done) => ingest.refuse(access, { code, message }, NOTHING, source, done));
       }
       return answerError(reply, failure.code, failure.message);
@@ -80,17 +94,22 @@ export function registerDeviceRoutes(app: FastifyInstance, deps: DeviceRoutesDep
       const { version, config } = accessOf(request).configuration;
       return version === 0 ? reply.code(204).send() : reply.send({ version, config });
     });
+    registerThingsBoardRoutes(scope, { take, accessOf });
     registered();
   });
 
   async function authenticate(request: FastifyRequest): Promise<DeviceAccess> {
-    const { tenant, device } = request.params as DeviceParams;
+    const { tenant, device, token } = request.params as DeviceParams;
+    if (token !== undefined) return admitted(await loginWithToken(loginDeps, token));
     const [, key] = /^Bearer +(\S+)$/iu.exec(request.headers.authorization ?? "") ?? [];
     if (key === undefined) {
       ingest.counters.loginRefused("http", "no-key");
       throw new FleetlogError("UNAUTHENTICATED", 'the header "Authorization: Bearer KEY" is missing');
     }
-    const caller = await loginWithKey(loginDeps, tenant, device, key);
+    return admitted(await loginWithKey(loginDeps, tenant, device, key));
+  }
+
+  function admitted(caller: Caller | Refusal): DeviceAccess {
     if ("code" in caller) throw new FleetlogError(caller.code, caller.message);
     ingest.seen.heard(caller.access.tenantId, caller.access.deviceId);
     return caller.access;
@@ -106,7 +125,12 @@ export function registerDeviceRoutes(app: FastifyInstance, deps: DeviceRoutesDep
     return isLines(request.headers["content-type"]) ? maxBatchBytes : maxPayloadBytes;
   }
 
-  async function take(topic: UpTopic, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  async function take(
+    topic: UpTopic,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    dialect?: Dialect,
+  ): Promise<FastifyReply> {
     const access = accessOf(request);
     const kind = contentOf(topic, request);
     const { "content-encoding": encoding } = request.headers;
@@ -124,13 +148,14 @@ export function registerDeviceRoutes(app: FastifyInstance, deps: DeviceRoutesDep
         "the storage is not taking readings in at the moment: send it again later",
       );
     }
-    const { format } = kind;
-    const source: Source = { door: "http", topic: request.url, ...(format === undefined ? {} : { format }) };
+    // A dialect's clients send its JSON as application/json.
+    const format = dialect === undefined || (kind.format ?? "json") !== "json" ? kind.format : dialect.format;
+    const source: Source = { door: "http", topic: placeOf(request), ...(format === undefined ? {} : { format }) };
     if (kind.isBatch) return answerBatch(reply, access, payload, source);
     const outcome = await new Promise<Outcome>((done) => ingest.accept(topic, access, payload, source, done));
     switch (outcome.kind) {
       case "stored":
-        return reply.code(202).send({ stored: outcome.readings });
+        return reply.code(dialect?.status ?? 202).send({ stored: outcome.readings });
       case "refused":
         return answerError(reply, outcome.refusal.code, outcome.refusal.message);
       case "failed":
@@ -169,6 +194,12 @@ function toFleetlogError(error: unknown, maxBytes: number): FleetlogError {
   if (code === "FST_ERR_CTP_BODY_TOO_LARGE") return tooLarge(maxBytes);
   if (typeof statusCode === "number" && statusCode < 500) return new FleetlogError("BAD_REQUEST", messageOf(error));
   return new FleetlogError("INTERNAL", "the request failed for a reason of ours; the log has it");
+}
+
+/** The path, for the ledger and the log: where it holds a key, the route's own. */
+function placeOf(request: FastifyRequest): string {
+  const { token } = request.params as DeviceParams;
+  return token === undefined ? request.url : (request.routeOptions.url ?? "");
 }
 
 function answerError(reply: FastifyReply, code: ErrorCode, message: string): FastifyReply {
