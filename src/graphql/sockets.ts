@@ -10,6 +10,7 @@ import { FleetlogError, messageOf } from "../platform/errors.js";
 import { newId } from "../platform/ids.js";
 import type { Running } from "../platform/lifecycle.js";
 import type { Logger } from "../platform/logger.js";
+import { routeUpgrades } from "../platform/upgrades.js";
 import type { GraphqlContext, Session } from "./context.js";
 import { formatError, requestError, seenError } from "./errors.js";
 import { MAX_TOKENS, checkLimits } from "./limits.js";
@@ -57,7 +58,7 @@ interface Extra {
 type Context = WsContext<Record<string, unknown>, Extra>;
 
 export interface GraphqlSockets extends Running {
-  /** Answers upgrades to `path`; others are left to whoever listens for them. */
+  /** Answers upgrades to `path`. */
   attach(server: Server, path: string): void;
   /** Closes every socket with 1012, which clients take as "connect again and subscribe anew": what they follow had a gap. */
   interrupt(reason: string): void;
@@ -87,14 +88,7 @@ export function createGraphqlSockets(deps: SocketDeps): GraphqlSockets {
 
   return {
     attach(server, path) {
-      server.on("upgrade", (request, stream, head) => {
-        const asked = request.url?.split("?", 1)[0];
-        if (asked === path) upgrade(request, stream, head);
-        else if (server.listenerCount("upgrade") === 1) {
-          // Nobody else would answer: without a word the client would wait for ever.
-          stream.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-        }
-      });
+      routeUpgrades(server, path, upgrade);
     },
     interrupt(reason) {
       logger.warn({ reason, sockets: wss.clients.size }, "GraphQL sockets are closed, to begin anew");

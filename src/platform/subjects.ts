@@ -23,6 +23,8 @@ export const subjects = {
   rejection: (tenant: string, device: string) => `fleetlog-rejections.${tenant}.${device}`,
   /** How many more were refused than are kept: counts by device, door and code, in the same stream. */
   rejectionCounts: (tenant: string) => `fleetlog-rejections.${tenant}`,
+  /** What each tenant has used in this hour, as each process with doors counts it, kept in `FLEETLOG_USAGE` until it is recorded. */
+  usage: "fleetlog-usage",
   /** Closed minutes that got late readings, kept in `FLEETLOG_LATE` until their rollups are corrected. */
   lateWindows: "fleetlog-late.windows",
   /** An MQTT session, kept in `FLEETLOG_SESSIONS`, the newest record alone. `client` is made from the client id. */
@@ -47,6 +49,7 @@ export const streams = {
   sessions: "FLEETLOG_SESSIONS",
   events: "FLEETLOG_EVENTS",
   lateWindows: "FLEETLOG_LATE",
+  usage: "FLEETLOG_USAGE",
 } as const;
 
 /** The durable consumer of the late windows: ingest makes it, the rollups read it. */
@@ -54,3 +57,6 @@ export const lateConsumer = "rollup";
 
 /** The durable consumer of the reports: ingest makes it, the workflows read it. */
 export const reportConsumer = "workflows";
+
+/** The durable consumer of what tenants use: ingest makes it, its keeper reads it. */
+export const usageConsumer = "usage-keeper";

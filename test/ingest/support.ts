@@ -109,6 +109,18 @@ export class ReadModels {
     return [...this.devices.values()].find(({ credentials }) => credentials.some((one) => one.hash === hash));
   };
 
+  readonly findDeviceNamed = async (
+    tenant: string,
+    gateway: string,
+    name: string,
+  ): Promise<DeviceDocument | undefined> => {
+    this.queries += 1;
+    if (this.failure !== undefined) throw this.failure;
+    return [...this.devices.values()].find(
+      (device) => device.tenantId === tenant && device.gateway === gateway && device.name === name,
+    );
+  };
+
   put(tenant: string, device: string, changes: Partial<DeviceDocument> = {}): DeviceDocument {
     const held = this.devices.get(`${tenant}/${device}`) ?? deviceDocument(tenant, device);
     const document = { ...held, ...changes, revision: held.revision + 1 };
@@ -184,16 +196,16 @@ export async function gatewayUnderTest(
   const metrics = createMetrics();
   const logger = silentLogger;
   const lifecycle = new Lifecycle(logger);
-  const { findDevice, findDeviceType, findTenant, findDeviceByKey } = models;
+  const { findDevice, findDeviceType, findTenant, findDeviceByKey, findDeviceNamed } = models;
   const registry = lifecycle.add(
     "registry",
-    createRegistry({ nc, logger, findDevice, findDeviceType, findTenant, findDeviceByKey }),
+    createRegistry({ nc, logger, findDevice, findDeviceType, findTenant, findDeviceByKey, findDeviceNamed }),
   );
   const ingest = lifecycle.add("ingest", createIngest({ nc, logger, metrics, maxReadingAgeMs: 366 * DAY }));
   const gateway = lifecycle.add(
     "mqtt",
     await startMqttGateway(
-      { ingest, registry, logger },
+      { nc, ingest, registry, logger },
       { host: "127.0.0.1", port: 0, maxPayloadBytes: 262_144, maxConnections: 1_000, drainMs: 1_000, ...options },
     ),
   );

@@ -1,8 +1,10 @@
 /** One connection: from bytes to packets, through the log-in, held back when the storage is full, to its end. */
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { IConnackPacket, IConnectPacket } from "mqtt-packet";
 import { Backoff } from "../../platform/backoff.js";
+import { isFleetlogError } from "../../platform/errors.js";
 import { newId } from "../../platform/ids.js";
+import type { Limiter } from "../../platform/limiter.js";
 import type { Logger } from "../../platform/logger.js";
 import type { DeviceAccess } from "../device-access.js";
 import type { Ingest } from "../ingest.js";
@@ -11,12 +13,16 @@ import type { Registry } from "../registry.js";
 import { presenceReason } from "./end-reason.js";
 import type { EndReason } from "./end-reason.js";
 import { PacketFramer } from "./framing.js";
-import { admit } from "./login.js";
+import { admit, refuseForLimit, refuseVersion } from "./login.js";
 import type { Admitted, Refused } from "./login.js";
 import { Outgoing } from "./outgoing.js";
 import { decodeConnect, decodePacket } from "./packets.js";
+import type { Publish, Version } from "./packets.js";
 import { reasons, returnCodes } from "./reasons.js";
-import { Session } from "./session.js";
+import { RECEIVE_MAXIMUM, Session, sessionKey } from "./session.js";
+import type { OpenedSession, SessionStore } from "./session-store.js";
+import { TOPIC_ALIAS_MAXIMUM } from "./topic-aliases.js";
+import type { PendingWills } from "./wills.js";
 
 export interface RefusedLogin {
   readonly user: string | undefined;
@@ -29,10 +35,18 @@ export interface Shared {
   readonly ingest: Ingest;
   readonly registry: Registry;
   readonly logger: Logger;
+  readonly sessions: SessionStore;
+  readonly wills: PendingWills;
+  /** Log-ins that are looked up at one time: a flood of them takes not the registry from the rest. */
+  readonly lookups: Limiter;
+  /** The longest that a session is kept without a connection. */
+  readonly maxExpirySeconds: number;
   /** The largest packet taken after log-in, bytes. */
   readonly maxPacketBytes: number;
+  /** The device may speak: ends the connections that it has under the same client id. */
+  readonly takeOver: (access: DeviceAccess, clientId: string, successor: { readonly clean: boolean }) => void;
   /** Called once after log-in, before CONNACK leaves. */
-  readonly opened: (connection: Connection) => void;
+  readonly opened: (connection: Connection, clean: boolean) => void;
   /** A line for the log; a flood of them becomes one. */
   readonly loginRefused: (who: RefusedLogin) => void;
   /** Called once for every connection. */
@@ -43,9 +57,11 @@ export interface Shared {
 
 /** A CONNECT needs no more; a stranger may fill no more memory than this. */
 const MAX_CONNECT_BYTES = 16 * 1024;
-/** PUBLISHes of one connection that wait for their acknowledgement; then reading pauses. Announced to MQTT 5 clients. */
-const RECEIVE_MAXIMUM = 1_024;
 const LINGER_MS = 2_000;
+/** Seconds; version 5 is told. A client that wants none, or a longer one, could be gone for hours unseen. */
+const MAX_KEEP_ALIVE = 3_600;
+/** The longest without another look at a limit that is reached. */
+const MAX_LIMIT_HOLD_MS = 10_000;
 const NOTHING = Buffer.alloc(0);
 
 export class Connection {
@@ -58,37 +74,44 @@ export class Connection {
   #state: "connecting" | "checking" | "open" | "closed" = "connecting";
   #session: Session | undefined;
   /** What reading is paused for, by our own wish. */
-  #holdsFor: "nothing" | "room" | "acknowledgements" | "the-end" = "nothing";
-  readonly #socket: Socket;
+  #holdsFor: "nothing" | "room" | "acknowledgements" | "limit" | "the-end" = "nothing";
+  /** A PUBLISH that waits for its limit to let it pass. */
+  #held: Publish | undefined;
+  /** What its place among the connections of its device and tenant was given for. */
+  #counted: DeviceAccess | undefined;
+  #successor: { readonly clean: boolean } | undefined;
+  #settled: Promise<void> = Promise.resolve();
+  readonly #wire: Duplex;
+  readonly #address: string | undefined;
   readonly #shared: Shared;
   readonly #outgoing: Outgoing;
   readonly #framer = new PacketFramer(MAX_CONNECT_BYTES);
 
-  constructor(socket: Socket, shared: Shared) {
-    this.#socket = socket;
+  /** `address` is where it comes from, for the log. */
+  constructor(wire: Duplex, address: string | undefined, shared: Shared) {
+    this.#wire = wire;
+    this.#address = address;
     this.#shared = shared;
     this.#outgoing = new Outgoing(
-      socket,
+      wire,
       () => {
         this.#ended("slow-reader");
-        socket.destroy();
+        wire.destroy();
       },
       (bytes) =>
         shared.logger.warn({ device: this.access?.deviceId, bytes }, "a message is larger than the device takes"),
     );
-    socket.setNoDelay(true);
-    socket.setKeepAlive(true, 60_000);
-    socket.on("data", (chunk: Buffer) => {
+    wire.on("data", (chunk: Buffer) => {
       this.lastHeardAt = Date.now();
       this.#framer.push(chunk);
       // The answers to all packets of a chunk leave in one write.
-      socket.cork();
+      wire.cork();
       this.#process();
-      socket.uncork();
+      wire.uncork();
     });
     // `close` follows, and says all that there is to say.
-    socket.on("error", () => {});
-    socket.on("close", () => this.#ended("connection-lost"));
+    wire.on("error", () => {});
+    wire.on("close", () => this.#ended("connection-lost"));
   }
 
   /** Set once it is logged in. */
@@ -128,6 +151,19 @@ export class Connection {
     this.#hold("the-end");
   }
 
+  /** Another connection of the device has logged in with the same client id. */
+  takenOver(successor: { readonly clean: boolean }): void {
+    if (this.#state === "closed") return;
+    this.#successor = successor;
+    const message = "another connection has logged in with the same client id";
+    this.close("taken-over", reasons.sessionTakenOver, message);
+  }
+
+  /** Resolves once what is to be kept of its session is kept. Only after its end. */
+  get settled(): Promise<void> {
+    return this.#settled;
+  }
+
   /** Ends it, with the reason where the protocol can carry one. Later acknowledgements are not sent. */
   close(reason: EndReason, code: number, message: string): void {
     if (this.#state === "closed") return;
@@ -155,6 +191,11 @@ export class Connection {
   }
 
   #takePackets(): void {
+    if (this.#held !== undefined && this.#holdsFor === "nothing") {
+      const held = this.#held;
+      this.#held = undefined;
+      this.#session?.handle(held);
+    }
     for (;;) {
       if (this.#state === "checking" || this.#state === "closed") return;
       if (this.#state === "open" && this.#mustHold()) return;
@@ -168,10 +209,10 @@ export class Connection {
         this.close("too-large", reasons.packetTooLarge, message);
       } else if (this.#session === undefined) {
         this.#connect(packet);
-      } else {
+      } else if (!this.#session.takePlain(packet)) {
         const decoded = decodePacket(packet, this.#outgoing.version);
         if (decoded.ok) this.#session.handle(decoded.packet);
-        else this.close("protocol", reasons.malformedPacket, decoded.reason);
+        else this.close("protocol", decoded.code, decoded.reason);
       }
     }
   }
@@ -191,65 +232,116 @@ export class Connection {
       this.#shared.ingest.whenRoom(() => this.#resumeFrom("room"));
       return true;
     }
-    if (this.unacknowledged < RECEIVE_MAXIMUM) return false;
+    // Version 5 knows the maximum, and the session ends who passes it; the others do not.
+    if (this.#outgoing.version === 5 || this.unacknowledged < RECEIVE_MAXIMUM) return false;
     this.#hold("acknowledgements");
     return true;
   }
 
-  #hold(why: "room" | "acknowledgements" | "the-end"): void {
+  #hold(why: "room" | "acknowledgements" | "limit" | "the-end"): void {
     this.#holdsFor = why;
-    this.#socket.pause();
+    this.#wire.pause();
   }
 
-  #resumeFrom(why: "room" | "acknowledgements"): void {
+  /** A limit is reached: nothing is read until the message fits. What is acknowledged meanwhile still leaves. */
+  #holdFor(waitMs: number, packet: Publish): void {
+    if (this.#holdsFor === "the-end") return;
+    this.#held = packet;
+    this.#hold("limit");
+    setTimeout(() => this.#resumeFrom("limit"), Math.min(waitMs, MAX_LIMIT_HOLD_MS)).unref();
+  }
+
+  #resumeFrom(why: "room" | "acknowledgements" | "limit"): void {
     if (this.#holdsFor !== why || this.#state === "closed") return;
     this.#holdsFor = "nothing";
     this.lastHeardAt = Date.now();
-    this.#socket.resume();
+    this.#wire.resume();
     this.#process();
   }
 
   #connect(bytes: Buffer): void {
     const decoded = decodeConnect(bytes);
     if (!decoded.ok) {
-      this.close("protocol", reasons.malformedPacket, decoded.reason);
+      this.#refuseConnect(decoded.code, decoded.reason);
       return;
     }
     this.#outgoing.version = decoded.packet.protocolVersion ?? 4;
     this.#state = "checking";
-    this.#socket.pause();
-    void this.#login(decoded.packet);
+    this.#wire.pause();
+    this.#login(decoded.packet).catch((error: unknown) => {
+      this.#shared.logger.error({ err: error }, "a log-in could not be handled");
+      this.close("protocol", reasons.unspecifiedError, "the log-in could not be handled; the log says why");
+    });
   }
 
-  /** Never rejects. */
+  /** What is said of it where its sender can be supposed to understand (section 4.13.1). */
+  #refuseConnect(code: number, reason: string): void {
+    if (code !== reasons.malformedPacket) {
+      this.#outgoing.version = code === reasons.unsupportedProtocolVersion ? 4 : 5;
+      this.#outgoing.send(refuseVersion(code, reason));
+    }
+    this.close("protocol", code, reason);
+  }
+
   async #login(packet: IConnectPacket): Promise<void> {
-    const { ingest, logger } = this.#shared;
     const outgoing = this.#outgoing;
-    const outcome = await this.#admit(packet);
+    const outcome = await this.#untilAvailable(packet, () =>
+      this.#shared.lookups.run(() => admit(packet, outgoing.version, this.#shared.registry)),
+    );
     if (outcome === undefined) return;
     if (!outcome.ok) {
       this.#refuseLogin(outcome, packet);
       return;
     }
+    const { access, clientId } = outcome;
+    const clean = packet.clean === true;
+    this.#shared.takeOver(access, clientId, { clean });
+    const tooMany = this.#shared.ingest.limits.connected(access);
+    if (tooMany !== undefined) {
+      this.#refuseLogin(refuseForLimit(outgoing.version, tooMany), packet);
+      return;
+    }
+    this.#counted = access;
     outgoing.agree(packet);
-    this.keepAlive = packet.keepalive ?? 0;
-    this.#framer.maxBytes = this.#shared.maxPacketBytes;
-    this.#session = new Session({
+    const expirySeconds = expiryOf(packet, outgoing.version, this.#shared.maxExpirySeconds);
+    const opened = await this.#untilAvailable(packet, () =>
+      this.#shared.sessions.open({ access, clientId, owner: this.id, clean, expirySeconds }),
+    );
+    if (opened === undefined) return;
+    this.#open(packet, outcome, opened, expirySeconds);
+  }
+
+  #open(packet: IConnectPacket, admitted: Admitted, opened: OpenedSession, expirySeconds: number): void {
+    const { ingest, registry, logger, wills, maxExpirySeconds } = this.#shared;
+    const outgoing = this.#outgoing;
+    const session = new Session({
       ingest,
-      registry: this.#shared.registry,
+      registry,
       logger,
       outgoing,
-      lastHeardAt: () => this.lastHeardAt,
-      admitted: outcome,
+      wills,
+      maxExpirySeconds,
+      admitted,
       receiveMaximum: packet.properties?.receiveMaximum ?? 65_535,
+      state: opened.state,
+      durable: opened.durable,
+      lastHeardAt: () => this.lastHeardAt,
       close: (reason, code, message) => this.close(reason, code, message),
       disconnected: () => this.#ended("disconnected"),
       acksDue: () => this.#shared.flushSoon(this),
+      holdFor: (waitMs, held) => this.#holdFor(waitMs, held),
     });
+    const earlier = wills.cancel(sessionKey(admitted.access, admitted.clientId));
+    const will = opened.will ?? (opened.present ? undefined : earlier);
+    if (will !== undefined) session.sendWill(will);
+    this.keepAlive = keepAliveOf(packet, outgoing.version);
+    this.#framer.maxBytes = this.#shared.maxPacketBytes;
+    this.#session = session;
     this.#state = "open";
-    this.#shared.opened(this);
-    outgoing.send(this.#connack(outcome));
-    this.#socket.resume();
+    this.#shared.opened(this, packet.clean === true);
+    outgoing.send(this.#connack(packet, admitted, opened.present, expirySeconds));
+    void session.resume();
+    this.#wire.resume();
     this.#process();
   }
 
@@ -258,11 +350,11 @@ export class Connection {
    * connection is cut: a CONNACK that says "unavailable" makes some clients give up for good (mqtt.js 5 among them).
    * `undefined` when the connection has ended meanwhile.
    */
-  async #admit(packet: IConnectPacket): Promise<Admitted | Refused | undefined> {
-    const { ingest, registry, logger } = this.#shared;
+  async #untilAvailable<T>(packet: IConnectPacket, attempt: () => Promise<T | "unavailable">): Promise<T | undefined> {
+    const { ingest, logger } = this.#shared;
     const backoff = new Backoff({ initialMs: 200, maxMs: 2_000 });
     for (;;) {
-      const outcome = ingest.available ? await admit(packet, this.#outgoing.version, registry) : "unavailable";
+      const outcome = ingest.available ? await orUnavailable(attempt) : "unavailable";
       if (this.#state !== "checking") return undefined;
       if (outcome !== "unavailable") return outcome;
       if (backoff.failures === 0) {
@@ -277,30 +369,40 @@ export class Connection {
     this.#shared.ingest.counters.loginRefused("mqtt", label);
     this.#shared.loginRefused({
       user: packet.username?.slice(0, 130),
-      address: this.#socket.remoteAddress,
+      address: this.#address,
       reason: label,
     });
     this.#outgoing.send(connack);
     this.#ended("login-refused");
   }
 
-  #connack({ clientId, assigned }: Admitted): IConnackPacket {
-    // No sessions are kept: what a device still owes is state in the event store, and sent when it subscribes.
-    const sessionPresent = false;
-    if (this.#outgoing.version !== 5) return { cmd: "connack", sessionPresent, returnCode: returnCodes.accepted };
+  #connack(
+    packet: IConnectPacket,
+    { access, clientId, assigned }: Admitted,
+    isPresent: boolean,
+    expirySeconds: number,
+  ): IConnackPacket {
+    const { version } = this.#outgoing;
+    // Version 3.1 has no such flag.
+    const sessionPresent = isPresent && version > 3;
+    if (version !== 5) return { cmd: "connack", sessionPresent, returnCode: returnCodes.accepted };
+    const { sessionExpiryInterval: asked = 0, requestResponseInformation: wantsTopic } = packet.properties ?? {};
+    const responseInformation = `v1/${access.tenantId}/${access.deviceId}/responses`;
     return {
       cmd: "connack",
       sessionPresent,
       reasonCode: reasons.success,
       properties: {
-        sessionExpiryInterval: 0,
         receiveMaximum: RECEIVE_MAXIMUM,
-        maximumQoS: 1,
         retainAvailable: false,
         maximumPacketSize: this.#shared.maxPacketBytes,
-        topicAliasMaximum: 0,
-        subscriptionIdentifiersAvailable: false,
+        topicAliasMaximum: TOPIC_ALIAS_MAXIMUM,
+        wildcardSubscriptionAvailable: true,
+        subscriptionIdentifiersAvailable: true,
         sharedSubscriptionAvailable: false,
+        ...(expirySeconds === asked ? {} : { sessionExpiryInterval: expirySeconds }),
+        ...(this.keepAlive === (packet.keepalive ?? 0) ? {} : { serverKeepAlive: this.keepAlive }),
+        ...(wantsTopic === true ? { responseInformation } : {}),
         ...(assigned ? { assignedClientIdentifier: clientId } : {}),
       },
     };
@@ -310,13 +412,39 @@ export class Connection {
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#shared.closed(this, reason);
-    // Who may no longer speak has no last word either.
-    const ends = reason === "shutting-down" ? undefined : presenceReason(reason);
-    this.#session?.end(reason !== "shutting-down" && reason !== "not-welcome", ends);
-    this.#socket.end();
+    if (this.#counted !== undefined) this.#shared.ingest.limits.disconnected(this.#counted);
+    const successor = this.#successor;
+    this.#settled =
+      this.#session?.end({
+        // Who may no longer speak has no last word either.
+        withWill: reason !== "shutting-down" && reason !== "not-welcome",
+        presence: reason === "shutting-down" ? undefined : presenceReason(reason),
+        ...(successor === undefined ? {} : { successor }),
+      }) ?? Promise.resolve();
+    this.#wire.end();
     // Read on and forget: closing with unread bytes resets the connection, and the reason that was sent is lost.
-    this.#socket.removeAllListeners("data");
-    this.#socket.resume();
-    setTimeout(() => this.#socket.destroy(), LINGER_MS).unref();
+    this.#wire.removeAllListeners("data");
+    this.#wire.resume();
+    setTimeout(() => this.#wire.destroy(), LINGER_MS).unref();
+  }
+}
+
+/** Seconds that the session outlives its connection. Version 3.1.1 asks for a clean session, or one that never ends. */
+function expiryOf({ clean, properties }: IConnectPacket, version: Version, max: number): number {
+  const asked = version === 5 ? (properties?.sessionExpiryInterval ?? 0) : clean === true ? 0 : max;
+  return Math.min(asked, max);
+}
+
+function keepAliveOf({ keepalive = 0 }: IConnectPacket, version: Version): number {
+  if (version !== 5) return keepalive;
+  return keepalive === 0 ? MAX_KEEP_ALIVE : Math.min(keepalive, MAX_KEEP_ALIVE);
+}
+
+async function orUnavailable<T>(attempt: () => Promise<T>): Promise<T | "unavailable"> {
+  try {
+    return await attempt();
+  } catch (error) {
+    if (isFleetlogError(error)) return "unavailable";
+    throw error;
   }
 }

@@ -44,8 +44,16 @@ export class Downlink {
     this.#lastMessageId = Math.max(0, ...resumed.map(({ id }) => id));
   }
 
+  get hasSubscriptions(): boolean {
+    return this.#subscriptions.size > 0;
+  }
+
   get subscriptions(): SessionState["subscriptions"] {
-    return [...this.#subscriptions].map(([filter, { qos, id }]) => ({ filter, qos, ...(id === undefined ? {} : { id }) }));
+    return [...this.#subscriptions].map(([filter, { qos, id }]) => ({
+      filter,
+      qos,
+      ...(id === undefined ? {} : { id }),
+    }));
   }
 
   /** What the client has not acknowledged of what it is owed. */

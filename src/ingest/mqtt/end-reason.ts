@@ -16,3 +16,8 @@ export type EndReason =
   | "connect-timeout"
   | "login-refused"
   | "shutting-down";
+
+/** Being taken over is as good as a word of its own: the device is there. */
+export function presenceReason(reason: EndReason): "disconnected" | "connection-lost" {
+  return reason === "disconnected" || reason === "taken-over" ? "disconnected" : "connection-lost";
+}

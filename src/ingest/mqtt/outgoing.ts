@@ -1,5 +1,5 @@
 /** What is written to one client, in its protocol version and within what it can take. */
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { IConnectPacket, Packet } from "mqtt-packet";
 import { encodePacket, writePlainPuback } from "./packets.js";
 import type { Version } from "./packets.js";
@@ -11,12 +11,12 @@ export class Outgoing {
   version: Version = 4;
   #wantsReasons = true;
   #maxBytes = Number.POSITIVE_INFINITY;
-  readonly #socket: Socket;
+  readonly #wire: Duplex;
   readonly #onSlowReader: () => void;
   readonly #onTooLarge: (bytes: number) => void;
 
-  constructor(socket: Socket, onSlowReader: () => void, onTooLarge: (bytes: number) => void) {
-    this.#socket = socket;
+  constructor(wire: Duplex, onSlowReader: () => void, onTooLarge: (bytes: number) => void) {
+    this.#wire = wire;
     this.#onSlowReader = onSlowReader;
     this.#onTooLarge = onTooLarge;
   }
@@ -33,19 +33,21 @@ export class Outgoing {
     return { properties: { reasonString } };
   }
 
-  send(packet: Packet): void {
+  /** False when the packet is larger than the client takes, and was not sent. */
+  send(packet: Packet): boolean {
     const bytes = encodePacket(packet, this.version);
     if (bytes.length <= this.#maxBytes) {
       this.write(bytes);
-      return;
+      return true;
     }
     // MQTT 5: what is larger than the client takes goes without its reason string (section 3.2.2.3.9), or not at all.
     if ("properties" in packet && packet.properties !== undefined && "reasonString" in packet.properties) {
       const { properties: _, ...short } = packet;
       this.write(encodePacket(short, this.version));
-    } else {
-      this.#onTooLarge(bytes.length);
+      return true;
     }
+    this.#onTooLarge(bytes.length);
+    return false;
   }
 
   /** PUBACKs without reasons, in one write. */
@@ -57,8 +59,8 @@ export class Outgoing {
   }
 
   write(bytes: Buffer): void {
-    if (!this.#socket.writable) return;
-    this.#socket.write(bytes);
-    if (this.#socket.writableLength > MAX_UNREAD_BYTES) this.#onSlowReader();
+    if (!this.#wire.writable) return;
+    this.#wire.write(bytes);
+    if (this.#wire.writableLength > MAX_UNREAD_BYTES) this.#onSlowReader();
   }
 }

@@ -2,68 +2,121 @@
 import type { ISubscribePacket, IUnsubscribePacket } from "mqtt-packet";
 import { errorTable, messageOf } from "../../platform/errors.js";
 import type { Logger } from "../../platform/logger.js";
-import { stillWelcome } from "../device-access.js";
+import { formatOfContentType, knownContentTypes } from "../codecs/format.js";
+import { maySpeak, stillWelcome } from "../device-access.js";
 import type { DeviceAccess } from "../device-access.js";
 import { Speaker } from "../gateways/speaker.js";
-import type { Ingest, Outcome, Presence } from "../ingest.js";
+import type { ChildRegistry } from "../gateways/children.js";
+import type { Done, Ingest, Outcome, Presence } from "../ingest.js";
+import type { Wait } from "../limits/limits.js";
 import { refusal } from "../pipeline/refusal.js";
 import type { Refusal } from "../pipeline/refusal.js";
-import type { Registry } from "../registry.js";
 import { AckQueue } from "./ack-queue.js";
 import type { Unacknowledged } from "./ack-queue.js";
+import { PlainPublishes } from "./plain-publishes.js";
 import { Downlink } from "./downlink.js";
 import type { DownMessage } from "./downlink.js";
+import type { DurableSession, Saved } from "./durable-session.js";
 import type { EndReason } from "./end-reason.js";
+import { ExactlyOnce } from "./exactly-once.js";
 import type { Admitted, Will } from "./login.js";
 import type { Outgoing } from "./outgoing.js";
-import { PINGRESP } from "./packets.js";
+import { isTextPayload, PINGRESP } from "./packets.js";
 import type { Incoming, Publish } from "./packets.js";
-import { reasons } from "./reasons.js";
+import { publishReason, reasons, subscribeReason } from "./reasons.js";
+import { hashOf } from "./session-record.js";
+import type { PendingWill, SessionState } from "./session-record.js";
+import { TopicAliases } from "./topic-aliases.js";
+import type { PendingWills } from "./wills.js";
 
 export interface SessionDeps {
   readonly ingest: Ingest;
-  readonly registry: Registry;
+  readonly registry: ChildRegistry;
   readonly logger: Logger;
   readonly outgoing: Outgoing;
   readonly admitted: Admitted;
-  /** Ms since the epoch. */
-  readonly lastHeardAt: () => number;
   /** How many QoS 1 messages the device takes at one time. */
   readonly receiveMaximum: number;
+  /** What an earlier connection has left; empty for a new session. */
+  readonly state: SessionState;
+  /** Where it is kept; not set for a session that ends with its connection. */
+  readonly durable: DurableSession | undefined;
+  readonly maxExpirySeconds: number;
+  readonly wills: PendingWills;
   readonly close: (reason: EndReason, code: number, message: string) => void;
   /** DISCONNECT has come. */
   readonly disconnected: () => void;
   /** Has `flushAcks` called before long. */
   readonly acksDue: () => void;
+  /** Stops reading, and has the packet handled again after that time: a limit is reached. */
+  readonly holdFor: (waitMs: number, packet: Publish) => void;
+  /** Ms since the epoch. */
+  readonly lastHeardAt: () => number;
 }
+
+/** How a connection has ended, for what follows from it. */
+export interface SessionEnd {
+  /** Whether its last word counts. */
+  readonly withWill: boolean;
+  /** Another connection has the session now. */
+  readonly successor?: { readonly clean: boolean };
+  /** `undefined`: our own end, which says nothing of the device. */
+  readonly presence: Presence["reason"] | undefined;
+}
+
+/** PUBLISHes of one connection that wait for their acknowledgement, QoS 2 until PUBCOMP. Announced to MQTT 5 clients. */
+export const RECEIVE_MAXIMUM = 1_024;
+/** A client that can be told, and would have to wait longer, is told. */
+const MAX_SILENT_WAIT_MS = 5_000;
 
 export class Session {
   access: DeviceAccess;
   readonly clientId: string;
   #will: Will | undefined;
   #isOver = false;
-  readonly #credentialId: string;
   readonly #deps: SessionDeps;
-  readonly #downlink: Downlink;
   readonly #speaker: Speaker;
+  readonly #downlink: Downlink;
   readonly #acks = new AckQueue();
+  readonly #plain: PlainPublishes;
+  // Made when first needed: most devices have neither.
+  #exactlyOnce: ExactlyOnce | undefined;
+  #aliases: TopicAliases | undefined;
 
   constructor(deps: SessionDeps) {
-    const { access, clientId, credentialId, will } = deps.admitted;
+    const { access, clientId, will } = deps.admitted;
     this.access = access;
     this.clientId = clientId;
-    this.#credentialId = credentialId;
     this.#will = will;
     this.#deps = deps;
-    this.#downlink = new Downlink(deps.receiveMaximum);
     const { ingest, registry, logger, lastHeardAt } = deps;
-    const send = (topic: string, payload: string | Uint8Array): void => this.#send(this.#downlink.offer(topic, payload));
-    this.#speaker = new Speaker({ ingest, registry, logger, door: "mqtt", send, lastHeardAt }, access);
+    const send = (topic: string, payload: string | Uint8Array): void => this.#sendSubscribed(topic, payload);
+    const owesMore = (): void => this.#sendDue();
+    this.#speaker = new Speaker({ ingest, registry, logger, door: "mqtt", send, owesMore, lastHeardAt }, access);
+    this.#downlink = new Downlink(deps.receiveMaximum, deps.state.sent);
+    this.#plain = new PlainPublishes(ingest, access, this.#acks, (entry, outcome) => this.#answered(entry, outcome));
+    if (deps.state.received.length > 0) this.#exactlyOnce = this.#createExactlyOnce();
   }
 
-  /** PUBLISHes whose PUBACK has not left. */
+  /** PUBLISHes whose PUBACK or PUBREC has not left. */
   get unacknowledged(): number {
-    return this.#acks.size;
+    return this.#acks.size + (this.#exactlyOnce?.pending ?? 0);
+  }
+
+  /** After CONNACK: takes up the subscriptions of the session, and sends what is owed. */
+  async resume(): Promise<void> {
+    for (const { filter, qos, id } of this.#deps.state.subscriptions) {
+      const refused = await this.#mayHear(filter);
+      if (refused === undefined) this.#downlink.subscribe(filter, qos, id);
+    }
+    if (!this.#isOver) this.#sendDue();
+  }
+
+  /** A whole packet, if it is a PUBLISH in its plainest form; false: `handle` is to have it. */
+  takePlain(packet: Buffer): boolean {
+    const { version } = this.#deps.outgoing;
+    if (version === 5 && this.unacknowledged >= RECEIVE_MAXIMUM) return false;
+    return this.#plain.take(packet, version, this.access);
   }
 
   handle(packet: Incoming): void {
@@ -71,45 +124,48 @@ export class Session {
       case "publish":
         return this.#publish(packet);
       case "puback":
-        this.#downlink.acknowledged(packet.messageId ?? 0);
-        return this.#sendDueConfigurations();
+        if (this.#downlink.acknowledged(packet.messageId ?? 0)) this.#sendDue();
+        return undefined;
+      case "pubrel":
+        this.#exactlyOnce ??= this.#createExactlyOnce();
+        return this.#exactlyOnce.release(packet.messageId ?? 0);
       case "pingreq":
         return this.#deps.outgoing.write(PINGRESP);
       case "subscribe":
-        return this.#subscribe(packet);
+        return void this.#subscribe(packet);
       case "unsubscribe":
         return this.#unsubscribe(packet);
       case "disconnect":
-        if (packet.reasonCode !== reasons.disconnectWithWill) this.#will = undefined;
-        return this.#deps.disconnected();
+        return this.#disconnect(packet.reasonCode, packet.properties?.sessionExpiryInterval);
       default:
         return this.#protocolError(reasons.protocolError, `a client must not send ${packet.cmd.toUpperCase()} here`);
     }
   }
 
-  /** The device has changed, or a credential has. */
+  /** The device has changed, or a credential has; also called now and then. */
   refresh(access: DeviceAccess): void {
     this.access = access;
-    if (stillWelcome(access, this.#credentialId, Date.now())) {
-      this.#speaker.refresh(access);
-      this.#sendDueConfigurations();
+    this.#speaker.refresh(access);
+    if (stillWelcome(access, this.#deps.admitted.credentialId, Date.now())) {
+      this.#deps.durable?.refresh(this.#state, Date.now());
+      this.#sendDue();
       return;
     }
     const message = `the device is ${access.status}, or its credential was revoked or has expired`;
     this.#deps.close("not-welcome", reasons.administrativeAction, message);
   }
 
-  /** Another device has changed, which has this one as its gateway. */
-  childChanged(child: DeviceAccess): void {
-    if (this.#speaker.childChanged(child)) this.#sendDueConfigurations();
+  /** A device that this one is the gateway of has changed. */
+  childChanged(access: DeviceAccess): void {
+    if (this.#speaker.childChanged(access)) this.#sendDue();
   }
 
-  /** Sends the PUBACKs that are due, all in one write. */
+  /** Sends the PUBACKs and PUBRECs that are due, all PUBACKs in one write. */
   flushAcks(): void {
     const { outgoing } = this.#deps;
     let plain: number[] = [];
     for (let entry = this.#acks.shiftAnswered(); entry !== undefined; entry = this.#acks.shiftAnswered()) {
-      const { messageId, outcome } = entry;
+      const { messageId, others, outcome } = entry;
       if (outcome?.kind === "failed") {
         outgoing.sendPubacks(plain);
         this.#deps.close("not-stored", reasons.serverUnavailable, outcome.error.message);
@@ -118,56 +174,160 @@ export class Session {
       if (outcome?.kind === "refused" && outgoing.version === 5) {
         outgoing.sendPubacks(plain);
         plain = [];
-        const { code, message } = outcome.refusal;
-        outgoing.send({ cmd: "puback", messageId, reasonCode: errorTable[code].mqtt, ...outgoing.reason(message) });
+        outgoing.send({ cmd: "puback", messageId, ...this.#refused(outcome.refusal) });
       } else {
-        plain.push(messageId);
+        plain.push(messageId, ...others);
       }
     }
     outgoing.sendPubacks(plain);
+    if (this.#exactlyOnce !== undefined) this.#flushPubrecs(this.#exactlyOnce);
   }
 
-  /** Answers that come later are dropped. The will is taken in, unless a DISCONNECT has taken it back. `reason` is that of the devices that it spoke for, too; none for our own end. */
-  end(withWill: boolean, reason: Presence["reason"]): void {
+  /** Answers that come later are dropped. */
+  end({ withWill, successor, presence }: SessionEnd): Promise<void> {
+    if (this.#isOver) return Promise.resolve();
     this.#isOver = true;
-    const will = this.#will;
+    this.#exactlyOnce?.end();
+    const { durable } = this.#deps;
+    const now = Date.now();
+    const will = withWill ? this.#will : undefined;
     this.#will = undefined;
-    if (withWill && will !== undefined) {
-      this.#speaker.lastWord(will.topic, will.payload, (outcome) => {
-        if (outcome.kind === "failed")
-          this.#deps.logger.warn({ device: this.access.deviceId }, "a last will was not stored");
-      });
+    const delay = Math.min(will?.delay ?? 0, durable?.expirySeconds ?? 0);
+    let pending: PendingWill | undefined;
+    if (will !== undefined && delay > 0 && successor === undefined) {
+      pending = pendingWill(will, now + delay * 1_000);
+      this.#schedule(pending);
+    } else if (will !== undefined && (delay === 0 || successor?.clean === true)) {
+      this.sendWill(pendingWill(will, now));
     }
-    this.#speaker.end(reason);
+    this.#speaker.end(presence);
+    // The one who takes the session over writes it from now on.
+    if (successor !== undefined || durable === undefined) return Promise.resolve();
+    return durable.end(this.#state(), pending, now);
+  }
+
+  /** Takes a will in, as if it had come when it was due. */
+  sendWill({ topic, payload, contentType, dueAt }: PendingWill): void {
+    const format = formatOfContentType(contentType);
+    const known = format === "unsupported" ? undefined : format;
+    const told: Done = (outcome) => {
+      if (outcome.kind !== "failed") return;
+      this.#deps.logger.warn({ device: this.access.deviceId }, "a last will was not stored");
+    };
+    this.#speaker.lastWord(topic, Buffer.from(payload, "base64"), known, told, dueAt);
+  }
+
+  readonly #state = (): SessionState => ({
+    subscriptions: this.#downlink.subscriptions,
+    received: [...(this.#exactlyOnce?.ids() ?? [])],
+    sent: this.#downlink.unacknowledged,
+  });
+
+  #schedule(will: PendingWill): void {
+    const { wills, registry, durable } = this.#deps;
+    const { tenantId, deviceId } = this.access;
+    wills.schedule(sessionKey(this.access, this.clientId), will, () => {
+      const access = registry.peek(tenantId, deviceId) ?? this.access;
+      // Who may no longer speak has no last word either.
+      if (maySpeak(access)) this.sendWill(will);
+      void durable?.forgetWill();
+    });
   }
 
   #publish(packet: Publish): void {
-    const { access } = this;
     const { ingest, outgoing } = this.#deps;
-    const { qos, topic, messageId, payload } = packet;
-    const source = { door: "mqtt", topic } as const;
-    const notOffered = (code: number, message: string): void => {
-      ingest.refuse(access, refusal("BAD_REQUEST", message), payload, source, () => {});
-      this.#protocolError(code, message);
-    };
-    if (qos === 2) return notOffered(reasons.qosNotSupported, "QoS 2 is not offered: publish with QoS 0 or 1");
-    if (packet.topicAlias !== undefined) {
-      return this.#protocolError(
-        reasons.topicAliasInvalid,
-        "topic aliases are not offered: the announced maximum is 0",
-      );
+    const { qos, payload } = packet;
+    let { topic } = packet;
+    if (topic === "" || packet.properties?.topicAlias !== undefined) {
+      this.#aliases ??= new TopicAliases();
+      const resolved = this.#aliases.resolve(packet);
+      if (typeof resolved !== "string") return this.#protocolError(resolved.code, resolved.reason);
+      topic = resolved;
     }
     if (packet.retain && outgoing.version === 5) {
-      return notOffered(reasons.retainNotSupported, "retained messages are not kept: publish without retain");
+      const message = "retained messages are not kept: publish without retain";
+      ingest.refuse(this.access, refusal("BAD_REQUEST", message), payload, { door: "mqtt", topic }, () => {});
+      return this.#protocolError(reasons.retainNotSupported, message);
+    }
+    if (qos > 0 && this.#isBeyondMaximum(packet)) {
+      const message = `${RECEIVE_MAXIMUM} messages wait for their acknowledgement: that is the announced receive maximum`;
+      return this.#deps.close("protocol", reasons.receiveMaximumExceeded, message);
+    }
+    const wait = ingest.limits.take(this.access, payload.length);
+    if (wait !== undefined) return this.#limited(packet, topic, wait);
+    return this.#take(packet, topic, undefined);
+  }
+
+  /** Version 3.1.1 announces no maximum, and is held back instead; but what it does not release cannot be held back. */
+  #isBeyondMaximum({ qos, messageId }: Publish): boolean {
+    const held = this.#exactlyOnce?.held ?? 0;
+    if (qos === 2 && this.#exactlyOnce?.holds(messageId) === true) return false;
+    if (this.#deps.outgoing.version === 5) return this.#acks.size + held >= RECEIVE_MAXIMUM;
+    return qos === 2 && held >= RECEIVE_MAXIMUM;
+  }
+
+  #limited(packet: Publish, topic: string, { waitMs, limit }: Wait): void {
+    const canBeTold = packet.qos > 0 && this.#deps.outgoing.version === 5;
+    if (canBeTold && waitMs > MAX_SILENT_WAIT_MS) this.#take(packet, topic, refusal("LIMIT_EXCEEDED", limit));
+    else this.#deps.holdFor(waitMs, packet);
+  }
+
+  #take(packet: Publish, topic: string, refused: Refusal | undefined): void {
+    const { qos, messageId, payload, properties } = packet;
+    if (qos === 2) {
+      this.#exactlyOnce ??= this.#createExactlyOnce();
+      this.#exactlyOnce.publish(messageId, hashOf(topic, payload), (receivedAt, done) => {
+        const told: Done = (outcome) => {
+          done(outcome);
+          this.#closeIfForbidden(outcome);
+        };
+        this.#store(packet, topic, refused, told, receivedAt);
+      });
+      return;
     }
     const entry = qos === 1 ? this.#acks.push(messageId) : undefined;
-    this.#speaker.publish(topic, payload, undefined, (outcome) => {
-      this.#answered(entry, outcome);
-      if (outcome.kind !== "refused" || outgoing.version === 5) return;
-      const { code, message } = outcome.refusal;
-      // MQTT 3.1.1 has no other way to say no to a topic (section 3.3.5).
-      if (code === "TOPIC_NOT_ALLOWED") this.#deps.close("topic", errorTable[code].mqtt, message);
-    });
+    const told: Done = (outcome) => this.#answered(entry, outcome);
+    if (properties === undefined && refused === undefined) this.#speaker.publish(topic, payload, undefined, told);
+    else this.#store(packet, topic, refused, told, undefined);
+  }
+
+  /** The way of what is not plain: what the message says of itself is looked at, and its sender answered where it asks. */
+  #store(
+    packet: Publish,
+    topic: string,
+    refused: Refusal | undefined,
+    told: Done,
+    receivedAt: number | undefined,
+  ): void {
+    const { payload, properties } = packet;
+    const format = formatOfContentType(properties?.contentType);
+    let why = refused;
+    if (format === "unsupported") {
+      const known = knownContentTypes.join(", ");
+      why ??= refusal("UNSUPPORTED_FORMAT", `content type ${JSON.stringify(properties?.contentType)}: send ${known}`);
+    }
+    if (properties?.payloadIsText === true && !isTextPayload(payload)) {
+      why ??= refusal("MALFORMED_PAYLOAD", "the payload format indicator says UTF-8, and the payload is none");
+    }
+    const answerTo = properties?.responseTopic;
+    const { tenantId, deviceId } = this.access;
+    if (answerTo !== undefined && !answerTo.startsWith(`v1/${tenantId}/${deviceId}/`)) {
+      const message = `the response topic is not below v1/${tenantId}/${deviceId}/, where this device may subscribe`;
+      why ??= refusal("TOPIC_NOT_ALLOWED", message);
+    }
+    const done: Done =
+      answerTo === undefined
+        ? told
+        : (outcome) => {
+            told(outcome);
+            this.#respond(answerTo, properties?.correlationData, outcome);
+          };
+    if (why === undefined && format !== "unsupported") {
+      this.#speaker.publish(topic, payload, format, done, receivedAt);
+      return;
+    }
+    const reason = why ?? refusal("UNSUPPORTED_FORMAT", "the content type is not known");
+    this.#deps.ingest.refuse(this.access, reason, payload, { door: "mqtt", topic }, done);
   }
 
   #answered(entry: Unacknowledged | undefined, outcome: Outcome): void {
@@ -179,72 +339,212 @@ export class Session {
       // QoS 0 has no acknowledgement to withhold; that it was lost is counted, and the device may as well know.
       this.#deps.close("not-stored", reasons.serverUnavailable, outcome.error.message);
     }
+    this.#closeIfForbidden(outcome);
   }
 
-  #subscribe({ messageId, subscriptions, properties }: ISubscribePacket): void {
+  /** MQTT 3.1.1 has no other way to say no (section 3.3.5). */
+  #closeIfForbidden(outcome: Outcome): void {
+    if (this.#isOver || outcome.kind !== "refused" || this.#deps.outgoing.version === 5) return;
+    const { code, message } = outcome.refusal;
+    if (code === "TOPIC_NOT_ALLOWED") this.#deps.close("topic", errorTable[code].mqtt, message);
+  }
+
+  #respond(topic: string, correlationData: Buffer | undefined, outcome: Outcome): void {
+    if (this.#isOver) return;
+    const properties = correlationData === undefined ? {} : { correlationData };
+    this.#sendSubscribed(topic, JSON.stringify(answerOf(outcome)), properties);
+  }
+
+  #flushPubrecs(exactlyOnce: ExactlyOnce): void {
+    const { outgoing } = this.#deps;
+    for (let entry = exactlyOnce.shiftAnswered(); entry !== undefined; entry = exactlyOnce.shiftAnswered()) {
+      const { messageId, outcome } = entry;
+      if (outcome?.kind === "failed") {
+        this.#deps.close("not-stored", reasons.serverUnavailable, outcome.error.message);
+        return;
+      }
+      if (outcome?.kind === "refused" && outgoing.version === 5) {
+        exactlyOnce.refused(messageId);
+        outgoing.send({ cmd: "pubrec", messageId, ...this.#refused(outcome.refusal) });
+      } else {
+        outgoing.send({ cmd: "pubrec", messageId });
+      }
+    }
+  }
+
+  #refused({ code, message }: Refusal): { readonly reasonCode: number } {
+    return { reasonCode: publishReason(errorTable[code].mqtt), ...this.#deps.outgoing.reason(message) };
+  }
+
+  #createExactlyOnce(): ExactlyOnce {
+    const { durable, outgoing, state, acksDue } = this.#deps;
+    const lost = (problem: "taken-over" | "unavailable"): void => this.#sessionLost(problem);
+    return new ExactlyOnce(
+      {
+        keep: durable === undefined ? undefined : (saved) => durable.save(this.#state, saved),
+        lost,
+        pubcomp: (messageId, reasonCode) => {
+          if (this.#isOver) return;
+          outgoing.send({ cmd: "pubcomp", messageId, ...(outgoing.version === 5 ? { reasonCode } : {}) });
+        },
+        protocolError: (message) => this.#protocolError(reasons.protocolError, message),
+        answered: acksDue,
+      },
+      state.received,
+    );
+  }
+
+  async #subscribe({ messageId, subscriptions, properties }: ISubscribePacket): Promise<void> {
     const { ingest, outgoing } = this.#deps;
-    if (properties?.subscriptionIdentifier !== undefined) {
-      return this.#protocolError(
-        reasons.subscriptionIdentifiersNotSupported,
-        "subscription identifiers are not offered",
-      );
-    }
     if (subscriptions.length === 0) {
-      return this.#protocolError(reasons.protocolError, "SUBSCRIBE names no topic filter");
+      this.#protocolError(reasons.protocolError, "SUBSCRIBE names no topic filter");
+      return;
     }
-    const verdicts = subscriptions.map(({ topic }) => this.#speaker.checkFilter(topic));
-    const grant = (checked: readonly (Refusal | undefined)[]): void => {
+    const reasonsGiven: string[] = [];
+    const granted: number[] = [];
+    for (const { topic, qos } of subscriptions) {
+      const verdict = await this.#mayHear(topic);
+      if (this.#isOver || verdict === "unknown") return;
+      const outcome = verdict ?? this.#downlink.subscribe(topic, qos, properties?.subscriptionIdentifier);
+      if (typeof outcome === "number") {
+        granted.push(outcome);
+        continue;
+      }
+      ingest.counters.rejected("mqtt", outcome.code);
+      const isShared = topic.startsWith("$share/");
+      reasonsGiven.push(
+        isShared ? "shared subscriptions are not offered: subscribe to the filter itself" : outcome.message,
+      );
+      const code = isShared ? reasons.sharedSubscriptionsNotSupported : subscribeReason(errorTable[outcome.code].mqtt);
+      granted.push(outgoing.version === 5 ? code : 0x80);
+    }
+    const id = messageId === undefined ? {} : { messageId };
+    this.#keep((problem) => {
       if (this.#isOver) return;
-      const refusals: Refusal[] = [];
-      const granted = subscriptions.map(({ topic, qos }, index) => {
-        const outcome = checked[index] ?? this.#downlink.subscribe(topic, qos);
-        if (typeof outcome === "number") return outcome;
-        refusals.push(outcome);
-        ingest.counters.rejected("mqtt", outcome.code);
-        return outgoing.version === 5 ? errorTable[outcome.code].mqtt : 0x80;
-      });
-      const id = messageId === undefined ? {} : { messageId };
-      outgoing.send({ cmd: "suback", ...id, granted, ...outgoing.reason(refusals[0]?.message) });
+      if (problem !== undefined) {
+        this.#sessionLost(problem);
+        return;
+      }
+      outgoing.send({ cmd: "suback", ...id, granted, ...outgoing.reason(reasonsGiven[0]) });
       for (const [index, { topic }] of subscriptions.entries()) {
         if ((granted[index] ?? 0x80) < 0x80) this.#speaker.subscribed(topic);
       }
-      this.#sendDueConfigurations();
-    };
-    if (!verdicts.some((verdict) => verdict instanceof Promise)) return grant(verdicts as readonly (Refusal | undefined)[]);
-    Promise.all(verdicts).then(grant, (error: unknown) => {
-      if (this.#isOver) return;
-      this.#deps.logger.debug({ error: messageOf(error) }, "a gateway's subscription came while the registry was away");
-      this.#deps.close("not-stored", reasons.serverUnavailable, "the registry does not answer: subscribe again later");
+      this.#sendDue();
     });
+  }
+
+  /** "unknown": the registry does not answer, and the connection has ended for it. */
+  async #mayHear(filter: string): Promise<Refusal | undefined | "unknown"> {
+    try {
+      return await this.#speaker.checkFilter(filter);
+    } catch (error) {
+      this.#deps.logger.debug({ error: messageOf(error) }, "a subscription came while the registry was away");
+      const message = "the registry does not answer: subscribe again later";
+      if (!this.#isOver) this.#deps.close("not-stored", reasons.serverUnavailable, message);
+      return "unknown";
+    }
   }
 
   #unsubscribe({ messageId, unsubscriptions }: IUnsubscribePacket): void {
     const granted = unsubscriptions.map((filter) =>
       this.#downlink.unsubscribe(filter) ? reasons.success : reasons.noSubscriptionExisted,
     );
-    this.#deps.outgoing.send({ cmd: "unsuback", ...(messageId === undefined ? {} : { messageId }), granted });
+    this.#keep((problem) => {
+      if (this.#isOver) return;
+      if (problem !== undefined) this.#sessionLost(problem);
+      else this.#deps.outgoing.send({ cmd: "unsuback", ...(messageId === undefined ? {} : { messageId }), granted });
+    });
   }
 
-  #sendDueConfigurations(): void {
-    if (!this.#downlink.hasSubscriptions) return;
-    for (const owed of this.#speaker.owed()) this.#send(this.#downlink.due(owed));
+  #disconnect(reasonCode: number | undefined, expiry: number | undefined): void {
+    const { durable, maxExpirySeconds } = this.#deps;
+    if (expiry !== undefined && expiry > 0 && durable === undefined) {
+      const message = "DISCONNECT asks for a session that CONNECT did not ask for";
+      return this.#protocolError(reasons.protocolError, message);
+    }
+    if (expiry !== undefined && durable !== undefined) durable.expirySeconds = Math.min(expiry, maxExpirySeconds);
+    if (reasonCode !== reasons.disconnectWithWill) this.#will = undefined;
+    return this.#deps.disconnected();
   }
 
-  #send(message: DownMessage | undefined): void {
-    if (message === undefined) return;
-    const { topic, payload, qos, messageId } = message;
-    const packet = {
-      cmd: "publish",
-      topic,
-      payload: typeof payload === "string" ? payload : Buffer.from(payload),
-      qos,
-      dup: false,
-      retain: false,
-    } as const;
-    this.#deps.outgoing.send(qos === 0 ? packet : { ...packet, messageId });
+  /** Sends what the device is owed, and has asked for. */
+  #sendDue(): void {
+    if (this.#isOver || !this.#downlink.hasSubscriptions) return;
+    let sends = false;
+    for (const owed of this.#speaker.owed()) {
+      const message = this.#downlink.due(owed);
+      if (message === undefined) continue;
+      sends ||= message.messageId > 0;
+      this.#send(message, owed.topic, owed.payload(), {});
+    }
+    // So that the next connection sends it under the same identifier; not waited for, because what is owed is kept elsewhere.
+    if (sends) this.#deps.durable?.save(this.#state, (problem) => problem !== undefined && this.#sessionLost(problem));
+  }
+
+  #sendSubscribed(topic: string, payload: string | Uint8Array, properties: { correlationData?: Buffer } = {}): void {
+    if (this.#isOver) return;
+    const match = this.#downlink.match(topic);
+    if (match !== undefined) this.#send(this.#downlink.place(match), topic, payload, properties);
+  }
+
+  #send(
+    { qos, messageId, dup, ids }: DownMessage,
+    topic: string,
+    payload: string | Uint8Array,
+    more: { readonly correlationData?: Buffer },
+  ): void {
+    const { outgoing } = this.#deps;
+    const bytes = typeof payload === "string" ? payload : Buffer.from(payload);
+    const properties =
+      outgoing.version === 5 ? { ...more, ...(ids.length === 0 ? {} : { subscriptionIdentifier: [...ids] }) } : {};
+    const packet = { cmd: "publish", topic, payload: bytes, qos, dup, retain: false, properties } as const;
+    const sent = outgoing.send(qos === 0 ? packet : { ...packet, messageId });
+    // As if it had been acknowledged (MQTT 5, section 3.1.2.11.4).
+    if (!sent) this.#downlink.acknowledged(messageId);
+  }
+
+  #keep(saved: Saved): void {
+    const { durable } = this.#deps;
+    if (durable === undefined) saved();
+    else durable.save(this.#state, saved);
+  }
+
+  #sessionLost(problem: "taken-over" | "unavailable"): void {
+    if (this.#isOver) return;
+    if (problem === "taken-over") {
+      const message = "another connection has logged in with the same client id";
+      this.#deps.close("taken-over", reasons.sessionTakenOver, message);
+    } else {
+      const message = "the session could not be kept: connect again";
+      this.#deps.close("session-lost", reasons.serverUnavailable, message);
+    }
   }
 
   #protocolError(code: number, message: string): void {
     this.#deps.close("protocol", code, message);
+  }
+}
+
+/** Names a session: client ids are each device's own. */
+export function sessionKey(
+  { tenantId, deviceId }: { readonly tenantId: string; readonly deviceId: string },
+  clientId: string,
+): string {
+  return `${tenantId}/${deviceId}/${clientId}`;
+}
+
+function pendingWill({ topic, payload, contentType }: Will, dueAt: number): PendingWill {
+  const kept = { topic, payload: payload.toString("base64"), dueAt };
+  return contentType === undefined ? kept : { ...kept, contentType };
+}
+
+function answerOf(outcome: Outcome): object {
+  switch (outcome.kind) {
+    case "stored":
+      return { stored: outcome.readings };
+    case "refused":
+      return { error: { code: outcome.refusal.code, message: outcome.refusal.message } };
+    case "failed":
+      return { error: { code: outcome.error.code, message: outcome.error.message } };
   }
 }
