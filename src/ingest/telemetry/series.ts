@@ -11,7 +11,7 @@ import type { Horizon } from "./horizons.js";
 import type { InfluxQl, Statement } from "./influxql.js";
 import { name, ofDevice, text, within } from "./influxql.js";
 import { qualityOf } from "./latest.js";
-import { segmentsOf, sourceFor, stepFor } from "./sources.js";
+import { coarsest, segmentsOf, stepFor } from "./sources.js";
 
 export interface SeriesQuery {
   readonly metrics: readonly string[];
@@ -54,7 +54,7 @@ export interface MetricSeries {
   readonly aggregates: readonly AggregatePoint[];
   /** Ms that a bucket is long; not there for readings. */
   readonly resolution?: number;
-  /** Out of what the whole buckets were made; their edges may be finer. */
+  /** Out of what the points were made; the edges of the range may be made of finer ones. */
   readonly source: Resolution;
   /** Whether the limit cut something off, at the end that is not kept. */
   readonly isCut: boolean;
@@ -105,9 +105,12 @@ export async function readSeries(
   const whole = metrics.filter((metric) => horizon.readableFrom("RAW", metric) <= from);
   const raw = new Map((await readRaw(ask, whole, bounds, horizon)).map((series) => [series.metric, series]));
   const rest = metrics.filter((metric) => raw.get(metric)?.isCut !== false);
-  const buckets = new Map(
-    (await readBuckets(ask, rest, bounds, stepFor(query, limit), horizon)).map((series) => [series.metric, series]),
-  );
+  const buckets = new Map<string, MetricSeries>();
+  const stepOf = new Map(rest.map((metric) => [metric, stepFor(query, limit, metric, horizon)]));
+  for (const step of new Set(stepOf.values())) {
+    const those = rest.filter((metric) => stepOf.get(metric) === step);
+    for (const series of await readBuckets(ask, those, bounds, step, horizon)) buckets.set(series.metric, series);
+  }
   return metrics.map((metric) => {
     const inBuckets = buckets.get(metric);
     const asMeasured = raw.get(metric);
@@ -177,9 +180,7 @@ async function readBuckets(
     }
     const all = [...buckets].toSorted(([a], [b]) => a - b);
     const kept = keep === "oldest" ? all.slice(0, limit) : all.slice(-limit);
-    const source = parts.some((part) => part.metric === metric && part.segment.source === sourceFor(step))
-      ? sourceFor(step)
-      : (parts.find((part) => part.metric === metric)?.segment.source ?? "RAW");
+    const source = coarsest(parts.flatMap((part) => (part.metric === metric ? [part.segment.source] : [])));
     return {
       metric,
       raw: [],

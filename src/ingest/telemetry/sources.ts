@@ -1,4 +1,5 @@
 /** Out of what a bucket of a series is made: the coarsest rollups that fit into it, and finer ones, or readings, at the edges. */
+import { resolutions } from "../../domain/tenant/index.js";
 import type { Resolution } from "../../domain/tenant/index.js";
 import { ceilTo, floorTo, levels } from "../rollups/levels.js";
 import type { Level } from "../rollups/levels.js";
@@ -15,6 +16,10 @@ const finer: Readonly<Record<Level, Resolution>> = { DAY: "HOUR", HOUR: "MINUTE"
 /** The coarsest resolution whose windows fill a bucket without remainder. */
 export function sourceFor(step: number): Resolution {
   return (["DAY", "HOUR", "MINUTE"] as const).find((level) => step % levels[level].ms === 0) ?? "RAW";
+}
+
+export function coarsest(sources: readonly Resolution[]): Resolution {
+  return (["DAY", "HOUR", "MINUTE"] as const).find((level) => sources.includes(level)) ?? "RAW";
 }
 
 /** Together they cover the range once: what is not closed, not whole, or deleted at one resolution is taken from the next finer. */
@@ -48,10 +53,20 @@ const STEPS = [
   ...[1, 2, 5, 10, 30, 100, 365].map((n) => n * DAY),
 ];
 
-/** The shortest step in which the range has at most so many buckets; they begin at whole multiples since 1970. */
-export function stepFor(range: { readonly from: number; readonly to: number }, maxPoints: number): number {
+/**
+ * The shortest step in which the range has at most so many buckets, and for which there is something to make them of from
+ * its beginning on: where retention has taken the minutes, hours are the shortest. Buckets begin at whole multiples since 1970.
+ */
+export function stepFor(
+  range: { readonly from: number; readonly to: number },
+  maxPoints: number,
+  metric: string,
+  horizon: Horizon,
+): number {
   const buckets = (step: number): number => Math.ceil(range.to / step) - Math.floor(range.from / step);
-  const found = STEPS.find((step) => buckets(step) <= maxPoints);
+  const readable = resolutions.find((resolution) => horizon.readableFrom(resolution, metric) <= range.from) ?? "DAY";
+  const least = readable === "RAW" ? SECOND : levels[readable].ms;
+  const found = STEPS.find((step) => step % least === 0 && buckets(step) <= maxPoints);
   if (found !== undefined) return found;
   // So few points for so many years: whole years, as many as it takes.
   let step = 365 * DAY;
