@@ -1,7 +1,7 @@
 /** The streams that ingest fills, created before anything is published: a frame must find its consumers waiting. */
 import { AckPolicy, DiscardPolicy, NatsError, nanos, RetentionPolicy, StorageType } from "nats";
 import type { ConsumerConfig, JetStreamManager, NatsConnection, StreamConfig } from "nats";
-import { lateConsumer, reportConsumer, streams } from "../platform/subjects.js";
+import { lateConsumer, reportConsumer, streams, subjects, usageConsumer } from "../platform/subjects.js";
 
 /** The durable consumers of FLEETLOG_FRAMES. A frame is removed when all of them have acknowledged it. */
 const frameConsumers = ["writer", "processor", "relay", "rollup"] as const;
@@ -27,7 +27,13 @@ const STREAM_NOT_FOUND = 10059;
 
 /** Idempotent; existing streams and consumers keep their messages and get the settings of this version. */
 export async function ensureIngestStreams(nc: NatsConnection, bounds: StreamBounds = {}): Promise<void> {
-  const { framesBytes = 8 * GIB, reportsBytes = GIB, rejectionsBytes = GIB, sessionsBytes = GIB / 2, lateBytes = GIB } = bounds;
+  const {
+    framesBytes = 8 * GIB,
+    reportsBytes = GIB,
+    rejectionsBytes = GIB,
+    sessionsBytes = GIB / 2,
+    lateBytes = GIB,
+  } = bounds;
   const manager = await nc.jetstreamManager();
   // The number of replicas is the operator's to choose, and is left as it is.
   const common = { storage: StorageType.File };
@@ -73,6 +79,16 @@ export async function ensureIngestStreams(nc: NatsConnection, bounds: StreamBoun
     max_age: nanos(30 * 24 * 3_600_000),
     max_bytes: rejectionsBytes,
   });
+  await ensureStream(manager, {
+    ...common,
+    name: streams.usage,
+    subjects: [subjects.usage],
+    retention: RetentionPolicy.Workqueue,
+    // The newest totals say all that the oldest said of the same hour.
+    discard: DiscardPolicy.Old,
+    max_bytes: 64 * 1024 ** 2,
+  });
+  await manager.consumers.add(streams.usage, durable(usageConsumer, 100));
   await ensureStream(manager, {
     ...common,
     name: streams.sessions,

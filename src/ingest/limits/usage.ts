@@ -26,6 +26,8 @@ export interface Usage {
   refused(tenantId: string): void;
   waited(tenantId: string): void;
   connections(tenantId: string, now: number): void;
+  /** From now on, peaks are those of another span. */
+  settlePeaks(): void;
   /** Since the process began. The objects are live: read them, keep numbers. */
   all(): ReadonlyMap<string, Readonly<TenantUse>>;
 }
@@ -67,6 +69,9 @@ export function createUsage(): Usage {
       const use = of(tenantId);
       use.connections = now;
       if (now > use.peakConnections) use.peakConnections = now;
+    },
+    settlePeaks() {
+      for (const use of tenants.values()) use.peakConnections = use.connections;
     },
     all: () => tenants,
   };

@@ -1,0 +1,113 @@
+/**
+ * Writes what gateways report of their tenants' use into the document store. A total is only ever replaced by a larger
+ * one, so a message that comes twice, late, or behind its successor changes nothing. Several may run at once.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Db } from "mongodb";
+import type { ConsumerMessages, JsMsg, NatsConnection } from "nats";
+import { Backoff } from "../../platform/backoff.js";
+import { withDeadline } from "../../platform/deadline.js";
+import { messageOf } from "../../platform/errors.js";
+import type { HasHealth, PartHealth, Running } from "../../platform/lifecycle.js";
+import type { Logger } from "../../platform/logger.js";
+import { streams, usageConsumer } from "../../platform/subjects.js";
+import { usageCollection, USAGE_KEPT_DAYS } from "./usage-document.js";
+import type { UsageMessage } from "./usage-report.js";
+
+export interface UsageKeeperDeps {
+  readonly nc: NatsConnection;
+  readonly db: Db;
+  readonly logger: Logger;
+}
+
+const WRITE_WITHIN_MS = 15_000;
+
+export function startUsageKeeper({ nc, db, logger }: UsageKeeperDeps): Running & HasHealth {
+  const collection = usageCollection(db);
+  const stopping = new AbortController();
+  let messages: ConsumerMessages | undefined;
+  let lag = 0;
+  let trouble: string | undefined;
+
+  async function follow(): Promise<void> {
+    await collection.createIndexes([
+      { key: { tenantId: 1, hour: 1 } },
+      { key: { keptAt: 1 }, expireAfterSeconds: USAGE_KEPT_DAYS * 24 * 3_600 },
+    ]);
+    const consumer = await nc.jetstream().consumers.get(streams.usage, usageConsumer);
+    messages = await consumer.consume({ max_messages: 50, idle_heartbeat: 5_000 });
+    if (stopping.signal.aborted) return;
+    for await (const message of messages) {
+      await withDeadline(write(message), WRITE_WITHIN_MS, "writing what tenants use");
+      message.ack();
+      lag = message.info.pending;
+      if (trouble !== undefined) logger.info("what tenants use is written again");
+      trouble = undefined;
+      if (stopping.signal.aborted) return;
+    }
+  }
+
+  async function write(message: JsMsg): Promise<void> {
+    const read = readMessage(message);
+    if (read === undefined) {
+      logger.error({ sequence: message.seq }, "a message on what tenants use cannot be read, and is left out");
+      return;
+    }
+    const hour = new Date(read.hour).toISOString();
+    await collection.bulkWrite(
+      read.tenants.map(([tenantId, count, bytes, readings, waits, refusals, peakConnections]) => ({
+        updateOne: {
+          filter: { _id: `${tenantId}/${hour}/${read.instance}` },
+          update: {
+            $max: { messages: count, bytes, readings, waits, refusals, peakConnections },
+            $setOnInsert: { tenantId, hour, keptAt: new Date(read.hour) },
+          },
+          upsert: true,
+        },
+      })),
+      { ordered: false },
+    );
+  }
+
+  async function run(): Promise<void> {
+    const backoff = new Backoff({ initialMs: 200, maxMs: 5_000 });
+    while (!stopping.signal.aborted) {
+      const since = Date.now();
+      try {
+        await follow();
+      } catch (error) {
+        if (!stopping.signal.aborted && trouble === undefined)
+          logger.warn({ error: messageOf(error) }, "what tenants use waits in JetStream; trying again");
+        trouble = messageOf(error);
+      } finally {
+        messages?.stop();
+      }
+      if (Date.now() - since > 30_000) backoff.reset();
+      await sleep(backoff.next(), undefined, { signal: stopping.signal }).catch(() => undefined);
+    }
+  }
+
+  const finished = run();
+  return {
+    async stop() {
+      stopping.abort();
+      messages?.stop();
+      await finished;
+    },
+    health: (): readonly PartHealth[] => {
+      const base = { name: "usage-keeper", lag, lagUnit: "messages" as const };
+      if (trouble === undefined) return [{ ...base, state: "up" }];
+      return [{ ...base, state: "degraded", detail: `JetStream holds what tenants use: ${trouble}` }];
+    },
+  };
+}
+
+function readMessage(message: JsMsg): UsageMessage | undefined {
+  try {
+    const read = message.json<UsageMessage>();
+    return Array.isArray(read.tenants) && read.tenants.length > 0 && Number.isSafeInteger(read.hour) ? read : undefined;
+  } catch {
+    // Said by the caller, who knows the message.
+    return undefined;
+  }
+}
