@@ -12,8 +12,22 @@ export interface FrameBatcher {
    * stored, or with the first failure, in which case some may be stored. Order per batcher is kept.
    */
   add(readings: readonly Reading[], done: Published): void;
+  /** The frame that is being filled, for a line that is written into it in place; `added` follows at once. */
+  readonly open: FrameEncoder;
+  /** One line was committed to the open frame; `run` is told of its place. Order is kept with `add`. */
+  added(run: Run): void;
   /** Sends what is gathered, at once. */
   flush(): void;
+}
+
+/** Lines of one sender that lie in one frame and are answered once, together. */
+export interface Run {
+  /** The frame that its last line is in; kept by the batcher. */
+  frame: number;
+  /** Whether the next line may be answered with those before it, if it comes to lie in the same frame. */
+  readonly isOpen: boolean;
+  /** A line begins a new run; the answer is called once for all its lines. */
+  begin(): Published;
 }
 
 export interface FrameBatcherOptions {
@@ -23,6 +37,12 @@ export interface FrameBatcherOptions {
   /** How long the first reading of a frame waits for others. */
   readonly lingerMs?: number;
 }
+
+/**
+ * While so many frames are on their way, the next one is not sent for its age alone: it fills up until one is answered.
+ * So frames are small when there is little to do, and the busier JetStream is, the more share an acknowledgement.
+ */
+const FRAMES_ABREAST = 2;
 
 /**
  * A frame is sent before it passes this. One reading has at most 256 strings of 1,024 characters, so what is sent stays
@@ -38,12 +58,24 @@ export function createFrameBatcher(options: FrameBatcherOptions): FrameBatcher {
   let waiting: Published[] = [];
   let openedAt = 0;
   let timer: NodeJS.Timeout | undefined;
+  let number = 0;
+  let inFlight = 0;
+  /** The open frame is old enough, and waits for one before it. */
+  let isDue = false;
+
+  function flushDue(): void {
+    if (inFlight < FRAMES_ABREAST) flush();
+    else isDue = true;
+  }
 
   function flush(): void {
     clearTimeout(timer);
     timer = undefined;
+    isDue = false;
     const { readings } = encoder;
     if (readings === 0) return;
+    number += 1;
+    inFlight += 1;
     const told = waiting;
     const since = openedAt;
     waiting = [];
@@ -52,15 +84,19 @@ export function createFrameBatcher(options: FrameBatcherOptions): FrameBatcher {
         counters.acknowledged((performance.now() - since) / 1_000);
         counters.stored(readings);
       }
+      inFlight -= 1;
       for (const done of told) done(error);
+      if (isDue) flush();
     });
   }
 
+  function begin(): void {
+    openedAt = performance.now();
+    timer = setTimeout(flushDue, lingerMs);
+  }
+
   function put(reading: Reading): void {
-    if (encoder.readings === 0) {
-      openedAt = performance.now();
-      timer = setTimeout(flush, lingerMs);
-    }
+    if (encoder.readings === 0) begin();
     encoder.add(reading);
   }
 
@@ -70,6 +106,15 @@ export function createFrameBatcher(options: FrameBatcherOptions): FrameBatcher {
 
   return {
     flush,
+    open: encoder,
+    added(run) {
+      if (encoder.readings === 1) begin();
+      if (run.frame !== number || !run.isOpen) {
+        run.frame = number;
+        waiting.push(run.begin());
+      }
+      if (isFull()) flush();
+    },
     add(readings, done) {
       const [first] = readings;
       if (readings.length === 1 && first !== undefined) {

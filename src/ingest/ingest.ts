@@ -15,10 +15,13 @@ import type { DeviceAccess } from "./device-access.js";
 import { decodeTelemetry } from "./codecs/decode.js";
 import type { Format } from "./codecs/format.js";
 import { createFrameBatcher } from "./frame-batcher.js";
+import type { Run } from "./frame-batcher.js";
 import { createLimits } from "./limits/limits.js";
 import type { DefaultLimits, Limits } from "./limits/limits.js";
 import { createUsage } from "./limits/usage.js";
 import type { Usage } from "./limits/usage.js";
+import { measureUsage } from "./limits/usage-metrics.js";
+import { startUsageReport } from "./limits/usage-report.js";
 import type { Measurement } from "./measurement.js";
 import type { Reading } from "./reading.js";
 import { createJudge } from "./pipeline/quality/quality.js";
@@ -27,6 +30,7 @@ import type { ReportKind } from "./pipeline/reports.js";
 import { readTelemetry } from "./pipeline/telemetry.js";
 import type { Refusal } from "./pipeline/refusal.js";
 import { createConversions } from "./pipeline/units/convert.js";
+import { createPlainPath } from "./plain/plain-path.js";
 import { createPublisher } from "./publisher.js";
 import type { Published, Publisher } from "./publisher.js";
 import { createRejectionKeeper } from "./rejections/keeper.js";
@@ -73,6 +77,12 @@ type DeviceName = Pick<DeviceAccess, "tenantId" | "deviceId">;
 export interface Ingest extends Running, HasHealth {
   /** Takes a message of a device that may speak. `done` is called once, never before the storage's answer. */
   accept(topic: UpTopic, access: DeviceAccess, payload: Buffer, source: Source, done: Done): void;
+  /**
+   * The short way for a telemetry message in JSON, at `from` to `to`: true when it was taken, and then `run` is told of its
+   * storing. False for whatever is not plain, or has to wait for a limit, of which nothing is counted yet: it goes the way
+   * of `accept`. Asks the limits itself.
+   */
+  acceptPlain(door: Door, access: DeviceAccess, bytes: Buffer, from: number, to: number, run: Run): boolean;
   /**
    * Takes reading sets that are decoded already: the share of one device in a message that speaks of several. `payload`
    * is what a refusal keeps.
@@ -128,8 +138,11 @@ export function createIngest(options: IngestOptions): Ingest {
   const seen = startSeen({ nc, gateway: gatewayId, isAvailable: () => publisher.available });
   const bounds = { maxAgeMs: maxReadingAgeMs, conversions: createConversions() };
   const judge = createJudge();
+  const plain = createPlainPath(bounds);
   const usage = createUsage();
   const limits = createLimits({ defaults: options.limits ?? {}, usage });
+  const usageReport = startUsageReport({ usage, publisher, logger });
+  measureUsage(usage, metrics);
 
   function telemetry(access: DeviceAccess, payload: Buffer, source: Source, done: Done): void {
     const measurements = decodeTelemetry(access, payload, source.format);
@@ -153,6 +166,10 @@ export function createIngest(options: IngestOptions): Ingest {
       return;
     }
     const readings = judge(access, valid);
+    const [only] = readings;
+    if (form === undefined && readings.length === 1 && only !== undefined) {
+      plain.learn(access, payload, source.format, only);
+    }
     const count = readings.length;
     batcherOf(access).add(readings, (error) => {
       if (error !== undefined) {
@@ -224,6 +241,17 @@ export function createIngest(options: IngestOptions): Ingest {
           return report("config", access, payload, source, done);
       }
     },
+    acceptPlain(door, access, bytes, from, to, run) {
+      const receivedAt = Date.now();
+      const shape = plain.find(access, bytes, from, to, receivedAt);
+      if (shape === undefined || limits.take(access, to - from) !== undefined) return false;
+      counters.received(door);
+      usage.received(access.tenantId, to - from);
+      const batcher = batcherOf(access);
+      plain.write(access, shape, bytes, to - from, receivedAt, batcher.open);
+      batcher.added(run);
+      return true;
+    },
     acceptMeasurements(access, measurements, payload, source, done) {
       arrived(source, access.tenantId, payload.length);
       take(access, measurements, payload, source, done, { as: "measurements", measurements });
@@ -259,6 +287,9 @@ export function createIngest(options: IngestOptions): Ingest {
       await keeper.stop();
       await seen.stop();
       await limits.stop();
+      // The last readings count, too.
+      await publisher.drained();
+      await usageReport.stop();
       await publisher.stop();
     },
     health: () => publisher.health(),
