@@ -1,7 +1,8 @@
 /** Debian's `coap-client` (libcoap), over UDP and over DTLS with both of its TLS libraries. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startCoapDoor, startCoapsDoor } from "../../src/ingest/coap/door.js";
 import type { CoapDoor } from "../../src/ingest/coap/door.js";
@@ -116,5 +117,33 @@ describe.skipIf(plain === undefined).each(["notls", ...libraries] as const)("coa
     const said = await observed;
     expect(said).toContain('"n":5');
     expect(said).toContain('"n":6');
+  });
+});
+
+describe.skipIf(plain === undefined)("docs/guides/connect-over-coap.md", () => {
+  test("works line by line", async () => {
+    const configuration = { version: 1, config: { every: 5 } };
+    const document = under.models.put("acme", "press-1", { configuration });
+    announce(nats.nc, document);
+    await waitFor(async () => (await under.registry.find("acme", "press-1"))?.revision === document.revision);
+    readings.length = 0;
+    const page = await readFile(
+      fileURLToPath(new URL("../../docs/guides/connect-over-coap.md", import.meta.url)),
+      "utf8",
+    );
+    const lines = [...page.matchAll(/^```sh\n(.*?)^```/gmsu)].flatMap(([, text = ""]) => text.trim().split("\n"));
+    expect(lines.length).toBeGreaterThan(5);
+    const said: string[] = [];
+    for (const line of lines) {
+      const here = line
+        .replaceAll("HOST:5684", `127.0.0.1:${secure.port}`)
+        .replaceAll("HOST:5683", `127.0.0.1:${door.port}`)
+        .replaceAll("data/tls/ca.pem", certificate.caFile ?? "")
+        .replaceAll("readings.json", join(dir, "readings.json"));
+      const { stdout, stderr } = await run("bash", ["-c", `KEY=${KEY}; ${here}`]);
+      said.push(`${stdout}${stderr}`.trim());
+    }
+    expect(said.filter((text) => text !== "")).toEqual([JSON.stringify(configuration)]);
+    expect(await waitFor(() => readings.filter(({ deviceId }) => deviceId === "press-1").length === 4)).toBe(true);
   });
 });
