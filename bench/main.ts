@@ -4,6 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { alerts } from "./alerts.js";
+import { codecs } from "./codecs.js";
 import { commands } from "./commands.js";
 import { documents } from "./documents.js";
 import { eventstore } from "./eventstore.js";
@@ -17,6 +18,7 @@ import { table } from "./support/table.js";
 const benches: Readonly<Record<string, Bench>> = {
   ingest,
   latency,
+  codecs,
   alerts,
   commands,
   projections,
