@@ -1,16 +1,25 @@
 import type { Server } from "node:http";
 import type { Container } from "inversify";
-import { createDeviceActivityQueries, startDeviceActivity, startDeviceReports } from "./commands/processes/index.js";
+import {
+  createDeviceActivityQueries,
+  startDeviceActivity,
+  startDeviceReports,
+  startOrphanedAlerts,
+} from "./commands/processes/index.js";
 import type { Role } from "./config.js";
 import { tokens } from "./container.js";
 import { monitorEngines } from "./engines/monitor.js";
 import { createGraphqlRoutes } from "./graphql/index.js";
 import {
   createMqttDoor,
+  createQualityQueries,
   createRetentionPreview,
+  createUsageQueries,
   createSweeper,
+  readMapping,
   registerDeviceRoutes,
   serveMqttOverWebSocket,
+  startBridge,
   startCoapDoor,
   startCoapsDoor,
   startMqttGateway,
@@ -18,6 +27,7 @@ import {
   startRejectionLedger,
   startRelay,
   startRollups,
+  startUsageKeeper,
   startWriter,
 } from "./ingest/index.js";
 import type { MqttGateway } from "./ingest/index.js";
@@ -27,7 +37,7 @@ import type { Registry as Metrics } from "./platform/metrics.js";
 import { startProcessor } from "./processing/index.js";
 import { createRebuilds, requestRebuild, startProjector } from "./projections/index.js";
 import type { TenantDocument } from "./projections/index.js";
-import { startHttpServer, createTokenVerifier } from "./rest/index.js";
+import { createTokenVerifier, registerExport, startHttpServer } from "./rest/index.js";
 
 export interface StartedRoles extends HasHealth {
   /** Where the doors of this process listen. */
@@ -74,12 +84,16 @@ const roleParts: Readonly<
     const nc = container.get(tokens.nats);
     const { db } = container.get(tokens.mongo);
     const commands = container.get(tokens.commands);
-    const { devices } = container.get(tokens.readModels);
+    const { devices, alerts } = container.get(tokens.readModels);
+    const eventStore = container.get(tokens.eventstore);
+    const shown = container.get(tokens.shown);
     const options = { graceSeconds: config.FLEETLOG_OFFLINE_GRACE_SECONDS };
     const activity = startDeviceActivity({ nc, db, commands, devices, logger, metrics }, options);
     return [
       ["device activity", activity],
       ["device reports", startDeviceReports({ nc, db, commands, activity, logger, metrics }, options)],
+      ["orphaned alerts", startOrphanedAlerts({ nc, eventStore, commands, alerts, shown, logger })],
+      ["usage keeper", startUsageKeeper({ nc, db, logger })],
       [
         "rejection ledger",
         startRejectionLedger({ nc, db, logger, metrics }, { perTenant: config.FLEETLOG_REJECTIONS_PER_TENANT }),
@@ -150,7 +164,24 @@ async function startGateway(
     port: config.FLEETLOG_MQTT_PORT,
     tls: { port: config.FLEETLOG_MQTTS_PORT, certificate: await container.get(tokens.certificate)() },
   });
-  return keep("MQTT gateway", gateway);
+  keep("MQTT gateway", gateway);
+  startBridgeIn(container, keep);
+  return gateway;
+}
+
+function startBridgeIn(container: Container, keep: <T extends Part>(name: string, part: T) => T): void {
+  const { config, logger, metrics } = container.get(tokens.process);
+  const url = config.MQTT_BROKER_URL;
+  if (url === undefined) return;
+  const options = {
+    url,
+    rules: readMapping(config.FLEETLOG_BRIDGE_MAPPING),
+    owner: config.FLEETLOG_NODE_ID ?? "fleetlog",
+    clients: config.FLEETLOG_BRIDGE_CLIENTS,
+    maxPayloadBytes: config.FLEETLOG_MAX_PAYLOAD_BYTES,
+  };
+  const deps = { ingest: container.get(tokens.ingest), registry: container.get(tokens.devices), logger, metrics };
+  keep("bridge", startBridge(deps, options));
 }
 
 function mqttDoor(container: Container): Parameters<typeof createMqttDoor> {
@@ -191,7 +222,7 @@ async function startHttp(
   const roles = config.FLEETLOG_ROLES;
   const servers: Server[] = [];
   const register: Parameters<typeof startHttpServer>[0]["register"] = [
-    ...(roles.includes("api") ? [graphqlRoutes(container)] : []),
+    ...(roles.includes("api") ? [graphqlRoutes(container), exportRoutes(container)] : []),
     ...(roles.includes("api") || roles.includes("gateway") ? [deviceRoutes(container, parts)] : []),
     (app) => void servers.push(app.server),
   ];
@@ -223,10 +254,7 @@ function deviceRoutes(container: Container, parts: HasHealth[]): Routes {
 }
 
 function graphqlRoutes(container: Container): Routes {
-  const { config, logger, metrics } = container.get(tokens.process);
-  const secret = config.FLEETLOG_TOKEN_SECRET;
-  if (secret === undefined)
-    throw new Error("FLEETLOG_TOKEN_SECRET is not set: the supervisor sets it for the processes that it starts");
+  const { logger, metrics } = container.get(tokens.process);
   const nats = container.get(tokens.nats);
   const activity = createDeviceActivityQueries(container.get(tokens.mongo).db);
   return createGraphqlRoutes({
@@ -238,13 +266,27 @@ function graphqlRoutes(container: Container): Routes {
     nats,
     telemetry: container.get(tokens.telemetry),
     previewRetention: createRetentionPreview(container.get(tokens.influx)),
+    quality: createQualityQueries(container.get(tokens.influx)),
+    usage: createUsageQueries(container.get(tokens.mongo).db),
     rejections: container.get(tokens.rejections),
     lastSeen: (tenantId, deviceIds) => activity.lastSeen(tenantId, deviceIds),
     rebuildProjection: (name) => requestRebuild(nats, name),
-    authenticate: createTokenVerifier(secret),
+    authenticate: createTokenVerifier(secretOf(container)),
     logger,
     metrics,
   });
+}
+
+function exportRoutes(container: Container): Routes {
+  const { devices } = container.get(tokens.readModels);
+  const authenticate = createTokenVerifier(secretOf(container));
+  return (app) => registerExport(app, { telemetry: container.get(tokens.telemetry), devices, authenticate });
+}
+
+function secretOf(container: Container): string {
+  const secret = container.get(tokens.process).config.FLEETLOG_TOKEN_SECRET;
+  if (secret !== undefined) return secret;
+  throw new Error("FLEETLOG_TOKEN_SECRET is not set: the supervisor sets it for the processes that it starts");
 }
 
 async function* retentionOf(tenants: AsyncIterable<TenantDocument>) {

@@ -1,5 +1,6 @@
 import type { GraphQLFormattedError } from "graphql";
 import { CloseCode, createClient as createSocketClient } from "graphql-ws";
+import { decodeJwt } from "jose";
 import { WebSocket } from "ws";
 import { Backoff } from "../platform/backoff.js";
 import { FleetlogError, messageOf } from "../platform/errors.js";
@@ -16,6 +17,8 @@ export interface Client {
   readonly url: string;
   /** Throws FleetlogError with the code that the platform gave, or UNAVAILABLE when it cannot be reached. */
   request<T>(query: string, variables?: Readonly<Record<string, unknown>>): Promise<T>;
+  /** What `GET` of a path answers, piece by piece as it is taken; the path is of the token's tenant. Throws as `request` does. */
+  download(path: (tenant: string) => string, signal: AbortSignal): AsyncGenerator<string>;
   /**
    * Calls `next` for each event until `signal` ends it; lost connections are made again. `connected` runs at each
    * connection, the first included, and `lost` when one breaks: what was missed between two is the caller's to make good. Rejects as `request` does.
@@ -41,6 +44,7 @@ export function createClient(url: string, token: () => Promise<string>): Client 
       const text = await response.text();
       return dataOf<T>(answerOf<T>(text, url, response.status));
     },
+    download: (path, signal) => download(url, token, path, signal),
     subscribe: (query, variables, on, signal) => follow(url, token, { query, variables }, on, signal),
   };
 }
@@ -59,6 +63,55 @@ async function post(url: string, token: string, body: object): Promise<Response>
     });
   } catch (error) {
     throw unreachable(url, error);
+  }
+}
+
+async function* download(
+  url: string,
+  token: () => Promise<string>,
+  path: (tenant: string) => string,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  const bearer = await token();
+  let response: Response;
+  try {
+    const headers = { authorization: `Bearer ${bearer}`, "x-correlation-id": newId() };
+    response = await fetch(url + path(tenantOf(bearer)), { headers, signal });
+  } catch (error) {
+    throw unreachable(url, error);
+  }
+  if (!response.ok) throw await refusalOf(response);
+  const decoder = new TextDecoder();
+  try {
+    for await (const bytes of response.body ?? []) yield decoder.decode(bytes as Uint8Array, { stream: true });
+  } catch (error) {
+    if (signal.aborted) return;
+    throw new FleetlogError(
+      "UNAVAILABLE",
+      "the download broke off: what came is whole up to its last line",
+      {},
+      { cause: error },
+    );
+  }
+}
+
+/** Of a token that the platform will check: anything else it refuses in its own words. */
+function tenantOf(token: string): string {
+  try {
+    const { tenant } = decodeJwt(token);
+    return encodeURIComponent(typeof tenant === "string" ? tenant : "-");
+  } catch {
+    return "-";
+  }
+}
+
+async function refusalOf(response: Response): Promise<FleetlogError> {
+  const text = await response.text();
+  try {
+    const { error } = JSON.parse(text) as { readonly error: { readonly code: string; readonly message: string } };
+    return refusedBy(error.code, error.message);
+  } catch {
+    return new FleetlogError("UNAVAILABLE", `the platform answered ${response.status}, and not as Fleetlog does`);
   }
 }
 

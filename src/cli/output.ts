@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { Writable } from "node:stream";
+
 /** What a command may write to: standard output, standard error, or a test's memory. */
 export interface Sink {
   write(text: string): unknown;
@@ -18,6 +21,8 @@ export interface Output {
   /** With --json the value as JSON in one line, else whatever `forPeople` writes. */
   show(value: unknown, forPeople: () => void): void;
   table<T>(columns: readonly Column<T>[], rows: readonly T[]): void;
+  /** A part of a long result, as it is; resolves when there is room for the next. */
+  piece(text: string): Promise<void>;
   /** A name and a value a line; what is undefined or null is left out. */
   fields(fields: Readonly<Record<string, unknown>>): void;
 }
@@ -28,6 +33,9 @@ export function createOutput(stdout: Sink, stderr: Sink, json: boolean): Output 
     json,
     line,
     note: (text) => void stderr.write(`${text}\n`),
+    async piece(text) {
+      if (stdout.write(text) === false && stdout instanceof Writable) await once(stdout, "drain");
+    },
     show(value, forPeople) {
       if (json) line(JSON.stringify(value));
       else forPeople();

@@ -1,5 +1,6 @@
 import type { Client } from "graphql-ws";
 import { createClient } from "graphql-ws";
+import type { FastifyInstance } from "fastify";
 import { WebSocket } from "ws";
 import type { UserRole } from "../../src/commands/index.js";
 import { PLATFORM } from "../../src/commands/index.js";
@@ -13,7 +14,9 @@ import {
   createRegistry,
   createRejectionQueries,
   createRejectionReplay,
+  createQualityQueries,
   createRetentionPreview,
+  createUsageQueries,
   createTelemetryQueries,
   openMarks,
 } from "../../src/ingest/index.js";
@@ -21,7 +24,7 @@ import type { Ingest, Registry } from "../../src/ingest/index.js";
 import { silentLogger } from "../../src/platform/logger.js";
 import { createMetrics } from "../../src/platform/metrics.js";
 import { createRebuilds, requestRebuild } from "../../src/projections/index.js";
-import { issueToken, startHttpServer, verifyToken } from "../../src/rest/index.js";
+import { issueToken, registerExport, startHttpServer, verifyToken } from "../../src/rest/index.js";
 import { waitFor } from "../support/wait-for.js";
 import type { River } from "../support/river.js";
 import { startRiver } from "../support/river.js";
@@ -100,6 +103,13 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     marks: () => openMarks(river.nats),
     rulesOf: async (tenant) => (await readModels.tenants.find(tenant))?.retention ?? [],
   });
+  const telemetry = createTelemetryQueries(influx, horizons);
+  const exports = (app: FastifyInstance): void =>
+    registerExport(app, {
+      telemetry,
+      devices: readModels.devices,
+      authenticate: (token) => verifyToken(SECRET, token),
+    });
   const routes = createGraphqlRoutes(
     {
       commands,
@@ -107,8 +117,10 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
       shown,
       eventStore: client,
       nats,
-      telemetry: createTelemetryQueries(influx, horizons),
+      telemetry,
       previewRetention: createRetentionPreview(influx),
+      quality: createQualityQueries(influx),
+      usage: createUsageQueries(mongo.db),
       rejections: {
         ...rejections,
         ...createRejectionReplay({ ingest, registry, rejections }),
@@ -123,7 +135,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     options,
   );
   const server = await startHttpServer(
-    { logger: silentLogger, health: () => [], metrics: () => metrics.metrics(), register: [routes] },
+    { logger: silentLogger, health: () => [], metrics: () => metrics.metrics(), register: [routes, exports] },
     { port: 0, host: "127.0.0.1" },
   );
   const sockets = new Set<Client>();

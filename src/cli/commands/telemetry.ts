@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { count, list, pastTime, seconds } from "../arguments.js";
 import type { Begin } from "../cli.js";
+import { addTelemetryExport } from "./telemetry-export.js";
 import type { Output } from "../output.js";
 
 const LATEST = /* GraphQL */ `
@@ -58,8 +59,9 @@ interface TelemetryOptions {
   readonly limit: number;
 }
 
+/** A device called "export" has to be asked for over GraphQL: here it is the command. */
 export function addTelemetryCommand(program: Command, begin: Begin): void {
-  program
+  const telemetry = program
     .command("telemetry <device>")
     .description("what a device measured in the last hour, or the time given")
     .option("--latest", "the newest value of each metric, whenever it came")
@@ -84,6 +86,7 @@ export function addTelemetryCommand(program: Command, begin: Begin): void {
       const { telemetry } = await client.request<{ readonly telemetry: readonly Series[] }>(SERIES, variables);
       out.show(telemetry, () => showSeries(out, telemetry, resolution !== undefined));
     });
+  addTelemetryExport(telemetry, begin);
 }
 
 function showLatest(out: Output, rows: readonly Latest[]): void {
