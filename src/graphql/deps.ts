@@ -1,7 +1,14 @@
 import type { EventStoreDBClient } from "@eventstore/db-client";
 import type { NatsConnection } from "nats";
 import type { Commands } from "../commands/index.js";
-import type { RejectionQueries, RejectionReplay, RetentionPreview, TelemetryQueries } from "../ingest/index.js";
+import type {
+  QualityQueries,
+  RejectionQueries,
+  RejectionReplay,
+  RetentionPreview,
+  TelemetryQueries,
+  UsageQueries,
+} from "../ingest/index.js";
 import type { Logger } from "../platform/logger.js";
 import type { Registry } from "../platform/metrics.js";
 import type { ReadModels, RebuildDocument, Rebuilds, ShownWaiter } from "../projections/index.js";
@@ -18,6 +25,8 @@ export interface GraphqlDeps {
   readonly nats: NatsConnection;
   readonly telemetry: Pick<TelemetryQueries, "latest" | "series" | "page">;
   readonly previewRetention: RetentionPreview;
+  readonly quality: QualityQueries;
+  readonly usage: UsageQueries;
   readonly rejections: Pick<RejectionQueries, "page" | "count" | "counts"> & RejectionReplay;
   /** When each device was last heard, in the order asked; undefined for one that never was. */
   readonly lastSeen: (tenantId: string, deviceIds: readonly string[]) => Promise<readonly (Date | undefined)[]>;

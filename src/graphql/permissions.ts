@@ -31,6 +31,8 @@ const audiences: Readonly<Record<string, Audience>> = {
   "Query.deviceTypes": READERS,
   "Query.latestTelemetry": READERS,
   "Query.telemetry": READERS,
+  "Query.deviceQuality": READERS,
+  "Query.usage": READERS,
   "Query.retentionPreview": ADMINS,
   "Query.alert": READERS,
   "Query.alerts": READERS,

@@ -13,11 +13,13 @@ import { DeviceQueriesResolver } from "./device/queries.js";
 import { DeviceSubscriptionResolver } from "./device/subscription.js";
 import { guardRootFields } from "./permissions.js";
 import { PlatformOpsResolver } from "./platform-ops/resolver.js";
+import { QualityResolver } from "./quality/resolver.js";
 import { RejectionResolver } from "./rejection/resolver.js";
 import { RetentionPreviewResolver } from "./telemetry/retention.js";
 import { TelemetryResolver } from "./telemetry/resolver.js";
 import { TelemetrySubscriptionResolver } from "./telemetry/subscription.js";
 import { TenantFieldsResolver, TenantResolver } from "./tenant/resolver.js";
+import { UsageResolver } from "./usage/resolver.js";
 
 type ResolverClass = new (deps: GraphqlDeps) => object;
 
@@ -35,6 +37,8 @@ const resolverClasses = [
   AlertResolver,
   AlertSubscriptionResolver,
   RejectionResolver,
+  QualityResolver,
+  UsageResolver,
   PlatformOpsResolver,
 ] as const satisfies readonly [ResolverClass, ...ResolverClass[]];
 

@@ -12,6 +12,8 @@ export { createIngest } from "./ingest.js";
 export type { Ingest, IngestOptions, Outcome, Presence } from "./ingest.js";
 export type { DefaultLimits, Limits, Wait } from "./limits/limits.js";
 export { validateProtobufCodec } from "./codecs/protobuf.js";
+export { createQualityQueries } from "./quality-queries.js";
+export type { QualityHour, QualityQueries, QualityQuery } from "./quality-queries.js";
 export { startUsageKeeper } from "./limits/usage-keeper.js";
 export { createUsageQueries } from "./limits/usage-queries.js";
 export type { UsageHour, UsageQueries } from "./limits/usage-queries.js";
