@@ -135,18 +135,17 @@ export function valueOf({ wire, isNull }: SparkplugMetric, datatype: number | un
   return undefined;
 }
 
-export interface NamedValue {
-  readonly name: string;
+export interface TimedValue {
+  readonly metric: string;
   readonly timestamp: number | bigint | undefined;
   readonly value: unknown;
 }
 
 /** Values by their times; a metric that comes twice with one time begins another reading set. */
-export function measurementsOf(values: Iterable<NamedValue>, path: string): readonly Measurement[] {
+export function measurementsOf(values: Iterable<TimedValue>, path: string): readonly Measurement[] {
   const open = new Map<number | bigint | undefined, Record<string, unknown>>();
   const sets: Measurement[] = [];
-  for (const { name, timestamp, value } of values) {
-    const metric = metricNameOf(name);
+  for (const { metric, timestamp, value } of values) {
     let set = open.get(timestamp);
     if (set === undefined || Object.hasOwn(set, metric)) {
       set = {};
@@ -168,7 +167,7 @@ export function isControl(name: string): boolean {
 export function decodeSparkplug(payload: Uint8Array): readonly Measurement[] | Refusal {
   const read = readSparkplug(payload);
   if ("code" in read) return read;
-  const values: NamedValue[] = [];
+  const values: TimedValue[] = [];
   for (const [index, metric] of read.metrics.entries()) {
     const { name, datatype, timestamp = read.timestamp } = metric;
     if (name === undefined) {
@@ -178,7 +177,7 @@ export function decodeSparkplug(payload: Uint8Array): readonly Measurement[] | R
       );
     }
     const value = isControl(name) ? undefined : valueOf(metric, datatype);
-    if (value !== undefined) values.push({ name, timestamp, value });
+    if (value !== undefined) values.push({ metric: metricNameOf(name), timestamp, value });
   }
   return measurementsOf(values, "metrics");
 }

@@ -4,7 +4,7 @@
  * what the aliases mean, for as long as the connection lasts: what comes without one is refused, and a rebirth asked for.
  */
 import { isControl, isScalar, measurementsOf, readSparkplug, rebirthRequest, valueOf } from "../codecs/sparkplug.js";
-import type { NamedValue, SparkplugMetric, SparkplugPayload } from "../codecs/sparkplug.js";
+import type { SparkplugMetric, SparkplugPayload, TimedValue } from "../codecs/sparkplug.js";
 import { metricNameOf } from "../codecs/metric-name.js";
 import type { DeviceAccess } from "../device-access.js";
 import type { Done, Source } from "../ingest.js";
@@ -17,6 +17,7 @@ import type { Speaking } from "./speaker.js";
 /** What one metric of a birth means. */
 interface Known {
   readonly name: string;
+  readonly metric: string;
   readonly datatype: number | undefined;
   /** Its values are no readings of the device type's: left out, and named once, at the birth. */
   readonly isLeftOut: boolean;
@@ -156,8 +157,9 @@ export class EdgeNode {
     const leftOut: string[] = [];
     for (const { name, alias, datatype } of read.metrics) {
       if (name === undefined) continue;
-      const isLeftOut = !isControl(name) && !isTaken(access, name, datatype);
-      const known = { name, datatype, isLeftOut };
+      const metric = metricNameOf(name);
+      const isLeftOut = !isControl(name) && !isTaken(access, metric, datatype);
+      const known = { name, metric, datatype, isLeftOut };
       if (isLeftOut) leftOut.push(name);
       byName.set(name, known);
       if (alias !== undefined) byAlias.set(alias, known);
@@ -184,7 +186,7 @@ export class EdgeNode {
   ): void {
     const { deps, children } = this.#speaking;
     const births = this.#births.get(whose);
-    const values: NamedValue[] = [];
+    const values: TimedValue[] = [];
     for (const [index, metric] of read.metrics.entries()) {
       const known = births === undefined ? undefined : knownAs(births, metric);
       if (known === undefined) {
@@ -195,7 +197,7 @@ export class EdgeNode {
       if (known.isLeftOut || isControl(known.name)) continue;
       const value = valueOf(metric, metric.datatype ?? known.datatype);
       if (value === undefined) continue;
-      values.push({ name: known.name, timestamp: metric.timestamp ?? read.timestamp, value });
+      values.push({ metric: known.metric, timestamp: metric.timestamp ?? read.timestamp, value });
     }
     if (whose !== "") children.heard(access, whose);
     if (values.length === 0) return done(STORED_NOTHING);
@@ -221,6 +223,6 @@ function knownAs({ byAlias, byName }: Births, { name, alias }: SparkplugMetric):
   return alias === undefined ? undefined : byAlias.get(alias);
 }
 
-function isTaken({ type }: DeviceAccess, name: string, datatype: number | undefined): boolean {
-  return isScalar(datatype) && (type.metrics === undefined || type.metrics.has(metricNameOf(name)));
+function isTaken({ type }: DeviceAccess, metric: string, datatype: number | undefined): boolean {
+  return isScalar(datatype) && (type.metrics === undefined || type.metrics.has(metric));
 }
