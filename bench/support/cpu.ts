@@ -25,6 +25,12 @@ export function countCpu(pids: ReadonlyMap<string, number>): () => Readonly<Reco
   };
 }
 
+/** By the parts that a message passes; everything else, which runs for the platform's own sake, in `others`. */
+export function byPart(spent: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
+  const { gateway = 0, writer = 0, processor = 0, "nats-server": nats = 0, influxd: influx = 0, ...rest } = spent;
+  return { gateway, writer, processor, nats, influx, others: total(rest) };
+}
+
 export function total(spent: Readonly<Record<string, number>>): number {
   return Number(
     Object.values(spent)

@@ -12,6 +12,11 @@ export class LatencyHistogram {
     this.#total += 1;
   }
 
+  clear(): void {
+    this.#counts.fill(0);
+    this.#total = 0;
+  }
+
   /** The upper edge of the bucket that holds the percentile, ms; 0 when nothing was recorded. */
   percentile(percent: number): number {
     if (this.#total === 0) return 0;

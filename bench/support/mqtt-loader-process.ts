@@ -1,16 +1,28 @@
 /** The load in a process of its own: it must not share an event loop, or a processor time account, with what it measures. */
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { MqttLoad, MqttLoadResult } from "./mqtt-loader.js";
+import type { MqttLoad, MqttLoadResult, Warm } from "./mqtt-loader.js";
 import { runMqttLoad } from "./mqtt-loader.js";
 
-type Answer = { readonly result: MqttLoadResult } | { readonly error: string };
+type Answer = { readonly warm: Parameters<Warm>[0] } | { readonly result: MqttLoadResult } | { readonly error: string };
 
-/** Rejects when the load could not even begin: nothing listens, or a device is not let in. */
-export function runMqttLoadInProcess(load: MqttLoad): Promise<MqttLoadResult> {
+const GO = "go";
+
+/** Rejects when the load could not even begin: nothing listens, or a device is not let in; and with what `warm` rejects with. */
+export function runMqttLoadInProcess(load: MqttLoad, warm: Warm = () => Promise.resolve()): Promise<MqttLoadResult> {
   return new Promise((resolve, reject) => {
     const child = fork(fileURLToPath(import.meta.url), { execArgv: [] });
-    child.once("message", (answer: Answer) => {
+    child.on("message", (answer: Answer) => {
+      if ("warm" in answer) {
+        warm(answer.warm).then(
+          () => child.send(GO),
+          (error: unknown) => {
+            child.kill();
+            reject(error instanceof Error ? error : new Error(String(error)));
+          },
+        );
+        return;
+      }
       child.disconnect();
       if ("result" in answer) resolve(answer.result);
       else reject(new Error(answer.error));
@@ -23,11 +35,23 @@ export function runMqttLoadInProcess(load: MqttLoad): Promise<MqttLoadResult> {
   });
 }
 
+function tell(answer: Answer): void {
+  process.send?.(answer);
+}
+
+/** Says so, and waits for the word to go on. */
+function toldWarm(warm: Parameters<Warm>[0]): Promise<void> {
+  return new Promise((resolve) => {
+    process.once("message", () => resolve());
+    tell({ warm });
+  });
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url) && process.send !== undefined) {
   process.once("message", (load: MqttLoad) => {
-    runMqttLoad(load).then(
-      (result) => process.send?.({ result } satisfies Answer),
-      (error: unknown) => process.send?.({ error: String(error) } satisfies Answer),
+    runMqttLoad(load, toldWarm).then(
+      (result) => tell({ result }),
+      (error: unknown) => tell({ error: String(error) }),
     );
   });
 }

@@ -11,7 +11,8 @@ export interface PlannedProcess {
  * that no query slows an acknowledgement, and the projector so that showing a command does not compete with taking the next.
  */
 const processes: readonly PlannedProcess[] = [
-  { name: "telemetry", roles: ["writer", "processor"] },
+  { name: "writer", roles: ["writer"] },
+  { name: "processor", roles: ["processor"] },
   { name: "projector", roles: ["projector", "workflows"] },
   { name: "api", roles: ["api"] },
   { name: "gateway", roles: ["gateway"] },

@@ -14,7 +14,15 @@ const root = resolve(fileURLToPath(import.meta.url), "../../..");
 const main = join(root, "dist", "src", "main.js");
 
 /** The processes that a platform runs, by the names of their pid files. */
-export type ProcessName = "engines" | "telemetry" | "projector" | "api" | "gateway" | "nats-server" | "influxd";
+export type ProcessName =
+  | "engines"
+  | "writer"
+  | "processor"
+  | "projector"
+  | "api"
+  | "gateway"
+  | "nats-server"
+  | "influxd";
 
 export interface Fleetlog {
   readonly httpUrl: string;

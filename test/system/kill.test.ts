@@ -33,7 +33,16 @@ function isAlive(pid: number): boolean {
   }
 }
 
-const names: readonly ProcessName[] = ["gateway", "telemetry", "projector", "api", "engines", "nats-server", "influxd"];
+const names: readonly ProcessName[] = [
+  "gateway",
+  "writer",
+  "processor",
+  "projector",
+  "api",
+  "engines",
+  "nats-server",
+  "influxd",
+];
 
 describe("kill -9 under load", () => {
   let fleetlog: Fleetlog;
@@ -205,7 +214,7 @@ describe("the whole platform", () => {
     expect(await first.stop()).toBe(0);
     expect(pids.filter((pid) => isAlive(pid))).toEqual([]);
     const stopped = first.log.flatMap(({ msg, name }) => (msg === "stopped" ? [name] : []));
-    expect(stopped).toEqual(["gateway", "api", "projector", "telemetry", "engines", "fleetlog"]);
+    expect(stopped).toEqual(["gateway", "api", "projector", "processor", "writer", "engines", "fleetlog"]);
     await load.abandon();
 
     const second = await startFleetlog({ dataDir });
