@@ -40,6 +40,8 @@ export class EdgeNode {
   #node: string | undefined;
   /** The last number of the node's messages; `undefined` before its birth. */
   #seq: number | undefined;
+  /** The number of the node's newest birth, which its death repeats. */
+  #bdSeq: unknown;
   /** Of the node itself under "", of its devices under their names. */
   readonly #births = new Map<string, Births>();
   #known = 0;
@@ -116,6 +118,7 @@ export class EdgeNode {
         // It says everything anew: the devices' births follow.
         this.#births.clear();
         this.#known = 0;
+        this.#bdSeq = bdSeqOf(read);
         children.allGone("disconnected");
         return this.#born("", read, access, payload, source, done);
       case "DBIRTH":
@@ -126,6 +129,8 @@ export class EdgeNode {
       case "DDATA":
         return this.#data(device ?? "", read, access, payload, source, done);
       case "NDEATH":
+        // Of an earlier birth (section 6.4.24): the node lives.
+        if (this.#bdSeq !== undefined && bdSeqOf(read) !== this.#bdSeq) return done(STORED_NOTHING);
         this.#births.clear();
         this.#known = 0;
         this.#seq = undefined;
@@ -216,6 +221,11 @@ export class EdgeNode {
     this.#askedAt = now;
     this.#speaking.deps.send(`spBv1.0/${this.#group ?? ""}/NCMD/${this.#node ?? ""}`, rebirthRequest(now));
   }
+}
+
+function bdSeqOf({ metrics }: SparkplugPayload): unknown {
+  const metric = metrics.find(({ name }) => name === "bdSeq");
+  return metric === undefined ? undefined : valueOf(metric, metric.datatype);
 }
 
 function knownAs({ byAlias, byName }: Births, { name, alias }: SparkplugMetric): Known | undefined {

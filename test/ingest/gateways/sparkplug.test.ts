@@ -177,9 +177,12 @@ describe("a Sparkplug edge node", () => {
     });
   });
 
-  test("its own death ends its devices, too", async () => {
+  test("its own death ends its devices, too; that of an earlier birth does not", async () => {
     await born();
     await pumpBorn();
+    const earlier = sparkplugPayload({ metrics: [{ name: "bdSeq", long_value: 7 }] });
+    await node.publishAsync("spBv1.0/Plant/NDEATH/Edge 1", earlier, { qos: 1 });
+    await say("DDATA", "Pump 1", [{ alias: 10, int_value: 1 }]);
     await node.publishAsync(
       "spBv1.0/Plant/NDEATH/Edge 1",
       sparkplugPayload({ metrics: [{ name: "bdSeq", long_value: 0 }] }),
@@ -191,7 +194,9 @@ describe("a Sparkplug edge node", () => {
 
   test("a device that is not its own is refused, and hurts no other", async () => {
     await born();
-    await expect(say("DBIRTH", "Stranger", [{ name: "a", alias: 5, datatype: INT32, int_value: 1 }])).rejects.toThrow("error");
+    await expect(say("DBIRTH", "Stranger", [{ name: "a", alias: 5, datatype: INT32, int_value: 1 }])).rejects.toThrow(
+      "error",
+    );
     await pumpBorn();
     expect(await site.valuesOf("pump1", 1)).toEqual([{ Speed: 0, Running: false, Mode: "auto" }]);
     expect(rebirthsAsked()).toEqual([]);

@@ -5,9 +5,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { deviceId } from "../../../src/domain/ids.js";
 import { createHash } from "node:crypto";
 import { credentialId } from "../../../src/domain/ids.js";
+import type { DeviceDocument } from "../../../src/projections/device/document.js";
 import { needPackage } from "../../support/debian.js";
 import { waitFor } from "../../support/wait-for.js";
-import { deviceDocument, rejectionsOf } from "../support.js";
+import { rejectionsOf } from "../support.js";
 import { heardBy, siteUnderTest } from "./river.js";
 import type { Heard, Site } from "./river.js";
 
@@ -19,7 +20,7 @@ function tokenOf(device: string): string {
   return `access-token-of-${device}`;
 }
 
-function credentialsOf(device: string): ReturnType<typeof deviceDocument>["credentials"] {
+function credentialsOf(device: string): DeviceDocument["credentials"] {
   return [
     {
       credentialId: credentialId("00000000-0000-4000-8000-000000000002"),
@@ -190,7 +191,9 @@ describe("a gateway of ThingsBoard's", () => {
   test("what a device of it may not say is refused under that device, with the place", async () => {
     const client = await connect("gw1", 5);
     const message = { "Pump 1": [{ ts: 5_000_000_000_000, values: { rpm: 1 } }] };
-    await expect(client.publishAsync("v1/gateway/telemetry", JSON.stringify(message), { qos: 1 })).rejects.toThrow("error");
+    await expect(client.publishAsync("v1/gateway/telemetry", JSON.stringify(message), { qos: 1 })).rejects.toThrow(
+      "error",
+    );
     const kept = await rejectionsOf(site.nats.nc, "acme", "pump1");
     expect(kept.at(-1)).toMatchObject({
       code: "INVALID_TIMESTAMP",
