@@ -29,6 +29,9 @@ export const configSchema = z.object({
   INFLUX_ORG: z.string().default("fleetlog"),
   INFLUX_BUCKET: z.string().min(1).default("fleetlog"),
   MQTT_BROKER_URL: urlOf(["mqtt", "mqtts", "ws", "wss"]).optional(),
+  /** A file that says whose the outside broker's topics are. */
+  FLEETLOG_BRIDGE_MAPPING: z.string().min(1).optional(),
+  FLEETLOG_BRIDGE_CLIENTS: whole(1, 64).default(4),
   FLEETLOG_DATA_DIR: z.string().min(1).default("./data"),
   FLEETLOG_HOST: z.string().min(1).default("0.0.0.0"),
   FLEETLOG_HTTP_PORT: port(8080),
@@ -90,9 +93,6 @@ export const configSchema = z.object({
     .default(366),
 });
 
-/** Variables whose names are fixed (docs/reference/configuration.md) and whose doors are not built yet: named as such instead of being ignored. */
-const notYet = ["MQTT_BROKER_URL"] as const;
-
 /** What `npx fleetlog` reads (src/cli/settings.ts): in one shell with the platform they are no spelling mistakes of ours. */
 const commandLine = ["FLEETLOG_URL", "FLEETLOG_TOKEN", "FLEETLOG_TENANT"] as const;
 
@@ -127,7 +127,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const given = Object.fromEntries(
     Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ""),
   );
-  const known = new Set<string>([...Object.keys(configSchema.shape), ...notYet, ...commandLine]);
+  const known = new Set<string>([...Object.keys(configSchema.shape), ...commandLine]);
   const problems = Object.keys(given)
     .filter((key) => key.startsWith("FLEETLOG_") && !known.has(key) && !SERVICE_LINK.test(key))
     .map((key) => `${key} is not a setting of Fleetlog: see docs/reference/configuration.md`);
@@ -146,10 +146,12 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     if (cert !== undefined && key === undefined) problems.push("FLEETLOG_TLS_CERT is set, but FLEETLOG_TLS_KEY is not");
   }
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
-  const warnings = notYet
-    .filter((key) => given[key] !== undefined)
-    .map((key) => `${key} is set, but that door is not built yet: nothing listens for it`);
-  return { ...parsed.data, cores: availableParallelism(), warnings };
+  return { ...parsed.data, cores: availableParallelism(), warnings: warningsOf(parsed.data) };
+}
+
+function warningsOf({ MQTT_BROKER_URL, FLEETLOG_BRIDGE_MAPPING }: z.infer<typeof configSchema>): readonly string[] {
+  if (FLEETLOG_BRIDGE_MAPPING === undefined || MQTT_BROKER_URL !== undefined) return [];
+  return ["FLEETLOG_BRIDGE_MAPPING is set, but MQTT_BROKER_URL is not: there is no bridge"];
 }
 
 /** The wrong value, for the one who looks for the mistake. A URL may hold a password before its "@": logs keep neither. */

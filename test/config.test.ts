@@ -72,10 +72,12 @@ describe("what is set", () => {
     });
   });
 
-  it("for a door that is not built yet is taken with a warning, never in silence", () => {
-    expect(readConfig({ MQTT_BROKER_URL: "mqtt://broker:1883" }).warnings).toEqual([
-      "MQTT_BROKER_URL is set, but that door is not built yet: nothing listens for it",
+  it("that does nothing without another one is taken with a warning, never in silence", () => {
+    const mapping = { FLEETLOG_BRIDGE_MAPPING: "mapping.json" };
+    expect(readConfig(mapping).warnings).toEqual([
+      "FLEETLOG_BRIDGE_MAPPING is set, but MQTT_BROKER_URL is not: there is no bridge",
     ]);
+    expect(readConfig({ ...mapping, MQTT_BROKER_URL: "mqtt://broker:1883" }).warnings).toEqual([]);
   });
 });
 

@@ -12,7 +12,7 @@ import type { Registry as Metrics } from "../../platform/metrics.js";
 import type { Ingest } from "../ingest.js";
 import type { Registry } from "../registry.js";
 import { connectBroker } from "./broker-connection.js";
-import type { BrokerConnection, ProtocolVersion } from "./broker-connection.js";
+import type { BrokerConnection, ConnectionEnd, ProtocolVersion } from "./broker-connection.js";
 import { createIntake } from "./intake.js";
 import type { BridgeRule } from "./mapping.js";
 
@@ -36,6 +36,8 @@ export interface BridgeOptions {
 
 /** A message that is neither stored nor failed by then: something hangs, and the broker should give it to us anew. */
 const STORE_WITHIN_MS = 15_000;
+/** After so many in a row, an older MQTT is tried: a broker that is just being started hangs up, too. */
+const HANG_UPS = 3;
 
 export function startBridge(deps: BridgeDeps, options: BridgeOptions): Running & HasHealth {
   const { ingest, registry, logger, metrics } = deps;
@@ -68,8 +70,8 @@ export function startBridge(deps: BridgeDeps, options: BridgeOptions): Running &
     },
   });
 
-  /** One connection, until it ends. Gives what to say of its end, and whether the version may be to blame. */
-  function connectOnce(index: number, version: ProtocolVersion): Promise<{ readonly isVersionRefused: boolean }> {
+  /** One connection, until it ends. */
+  function connectOnce(index: number, version: ProtocolVersion): Promise<ConnectionEnd> {
     return new Promise((resolve) => {
       const waiting = new Set<NodeJS.Timeout>();
       let isOver = false;
@@ -115,14 +117,14 @@ export function startBridge(deps: BridgeDeps, options: BridgeOptions): Running &
           if (isLost) logger.info({ broker }, "the outside broker is connected again");
           isLost = false;
         },
-        onEnd({ reason, beforeConnack, code }) {
+        onEnd(end) {
           isOver = true;
           for (const deadline of waiting) clearTimeout(deadline);
           ends.delete(connection.end);
           ready.delete(index);
           counted.connections.set(ready.size);
-          if (!stopping.signal.aborted) lost(reason);
-          resolve({ isVersionRefused: version === 5 && (code === 1 || code === 0x84 || beforeConnack) });
+          if (!stopping.signal.aborted) lost(end.reason);
+          resolve(end);
         },
       });
       ends.add(connection.end);
@@ -143,11 +145,14 @@ export function startBridge(deps: BridgeDeps, options: BridgeOptions): Running &
   async function keepConnected(index: number): Promise<void> {
     const backoff = new Backoff({ initialMs: 250, maxMs: 10_000 });
     let version: ProtocolVersion = 5;
+    let hungUp = 0;
     while (!stopping.signal.aborted) {
       const since = Date.now();
-      const { isVersionRefused } = await connectOnce(index, version);
-      // A broker of MQTT 3.1.1 says no, or just closes. Who has let us in is asked in MQTT 5 first the next time, too.
-      version = isVersionRefused && index === 0 ? 4 : 5;
+      const end = await connectOnce(index, version);
+      hungUp = end.hungUp ? hungUp + 1 : 0;
+      // A broker of MQTT 3.1.1 says so, or just hangs up. Who was let in is asked in MQTT 5 first the next time, too.
+      const isTooNew: boolean = version === 5 && (end.versionRefused || hungUp >= HANG_UPS);
+      version = isTooNew && index === 0 ? 4 : 5;
       if (Date.now() - since > 10_000) backoff.reset();
       await sleep(backoff.next(), undefined, { signal: stopping.signal }).catch(() => undefined);
       // Not before there is somewhere to store: the broker would deliver into the void again and again.

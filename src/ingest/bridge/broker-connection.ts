@@ -4,7 +4,7 @@
  */
 import { connect as connectTcp } from "node:net";
 import type { Duplex } from "node:stream";
-import { connect as connectTls } from "node:tls";
+import { TLSSocket, connect as connectTls } from "node:tls";
 import { MqttClient } from "mqtt";
 import type { IClientOptions, IPublishPacket } from "mqtt";
 import { WebSocket, createWebSocketStream } from "ws";
@@ -31,8 +31,16 @@ export interface BrokerConnectionOptions {
   readonly onMessage: (message: BrokerMessage) => void;
   /** The broker has granted every filter. */
   readonly onReady: (canShare: boolean) => void;
-  /** Once. `beforeConnack`: the broker never said whether it lets us in. */
-  readonly onEnd: (end: { readonly reason: string; readonly beforeConnack: boolean; readonly code?: number }) => void;
+  readonly onEnd: (end: ConnectionEnd) => void;
+}
+
+/** Why a connection has ended; told once. */
+export interface ConnectionEnd {
+  readonly reason: string;
+  /** The broker was there, and hung up without a word on whether it lets us in. */
+  readonly hungUp: boolean;
+  /** The broker does not speak our version of MQTT, and says so. */
+  readonly versionRefused: boolean;
 }
 
 export interface BrokerConnection {
@@ -48,7 +56,8 @@ const SESSION_SECONDS = 7 * 24 * 3_600;
 
 export function connectBroker(options: BrokerConnectionOptions): BrokerConnection {
   const { url, clientId, protocolVersion, filters, onMessage, onReady, onEnd } = options;
-  const gate = new AckGate(openSocket(url), protocolVersion);
+  const socket = openSocket(url);
+  const gate = new AckGate(socket, protocolVersion);
   const client = new MqttClient(() => gate, {
     ...credentialsIn(url),
     ...(protocolVersion === 5
@@ -65,7 +74,11 @@ export function connectBroker(options: BrokerConnectionOptions): BrokerConnectio
   });
   let underWay = 0;
   let isOver = false;
+  let isReached = false;
   let hasConnack = false;
+  socket.once(socket instanceof TLSSocket ? "secureConnect" : "connect", () => {
+    isReached = true;
+  });
   /** mqtt.js waits for it before it reads on. */
   let resume: (() => void) | undefined;
 
@@ -98,18 +111,13 @@ export function connectBroker(options: BrokerConnectionOptions): BrokerConnectio
     resume = undefined;
     client.end(true);
     gate.destroy();
-    onEnd({ reason, beforeConnack: !hasConnack, ...(code === undefined ? {} : { code }) });
+    onEnd({ reason, hungUp: isReached && !hasConnack, versionRefused: code === 1 || code === 0x84 });
   }
 
   client.on("connect", (connack) => {
     hasConnack = true;
     const canShare = protocolVersion === 5 && connack.properties?.sharedSubscriptionAvailable !== false;
-    subscribe(filters(canShare)).then(
-      () => {
-        if (!isOver) onReady(canShare);
-      },
-      (error: unknown) => end(messageOf(error)),
-    );
+    void begin(canShare);
   });
   client.on("error", (error) =>
     end(messageOf(error), "code" in error && typeof error.code === "number" ? error.code : undefined),
@@ -118,6 +126,15 @@ export function connectBroker(options: BrokerConnectionOptions): BrokerConnectio
     end(`the broker ended the connection, reason code ${reasonCode ?? "none"}`),
   );
   client.on("close", () => end(hasConnack ? "the connection was lost" : "the connection was closed at once"));
+
+  async function begin(canShare: boolean): Promise<void> {
+    try {
+      await subscribe(filters(canShare));
+      if (!isOver) onReady(canShare);
+    } catch (error) {
+      end(messageOf(error));
+    }
+  }
 
   async function subscribe(wanted: readonly string[]): Promise<void> {
     if (wanted.length === 0) throw new Error("the broker does not share subscriptions");

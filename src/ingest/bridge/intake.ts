@@ -100,13 +100,24 @@ export function createIntake({ ingest, registry, rules, logger, maxPayloadBytes,
     }
     const known = registry.peek(named.tenantId, named.deviceId);
     if (known !== undefined) return give(known);
-    withDeadline(registry.find(named.tenantId, named.deviceId), LOOK_UP_WITHIN_MS, "asking for the device").then(
-      (access) => give(access),
-      (error: unknown) => {
-        logger.debug({ error: messageOf(error) }, "a bridged message came while the registry was away");
-        done(`the registry does not answer: ${messageOf(error)}`);
-      },
-    );
+    void takeWhenKnown(named, give, done);
+  }
+
+  /** Never rejects. */
+  async function takeWhenKnown(
+    { tenantId, deviceId }: Named,
+    give: (access: DeviceAccess | undefined) => void,
+    done: (failure: string) => void,
+  ): Promise<void> {
+    let access: DeviceAccess | undefined;
+    try {
+      access = await withDeadline(registry.find(tenantId, deviceId), LOOK_UP_WITHIN_MS, "asking for the device");
+    } catch (error) {
+      logger.debug({ error: messageOf(error) }, "a bridged message came while the registry was away");
+      done(`the registry does not answer: ${messageOf(error)}`);
+      return;
+    }
+    give(access);
   }
 
   return { take };
@@ -152,6 +163,9 @@ function areIds({ tenantId, deviceId }: Named): boolean {
 
 /** Under which names it is kept: what is no id would break a subject. */
 function asDevice({ tenantId, deviceId }: Named): Parameters<Ingest["refuse"]>[0] {
-  const tidy = (text: string): string => text.replace(/[^A-Za-z0-9_-]/gu, "_").slice(0, 64) || "_";
   return { tenantId: checkedTenantId(tidy(tenantId)), deviceId: checkedDeviceId(tidy(deviceId)) };
+}
+
+function tidy(text: string): string {
+  return text.replace(/[^A-Za-z0-9_-]/gu, "_").slice(0, 64) || "_";
 }
