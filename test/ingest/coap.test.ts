@@ -1,6 +1,7 @@
 /** The rules of RFC 7252, 7641 and 7959, datagram by datagram, against the real door and a real JetStream. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { ParsedPacket } from "coap-packet";
+import { tenantId } from "../../src/domain/ids.js";
 import { startCoapDoor } from "../../src/ingest/coap/door.js";
 import type { CoapDoor } from "../../src/ingest/coap/door.js";
 import { feedFrames } from "../../src/ingest/index.js";
@@ -365,6 +366,93 @@ describe("the configuration", () => {
     acknowledge(told);
     announce(nats.nc, under.models.put("acme", "d1", { credentials }));
     await waitFor(() => under.registry.peek("acme", "d1")?.credentials[0]?.revokedAt === undefined);
+  });
+});
+
+describe("ThingsBoard's paths", () => {
+  test("take its telemetry and attributes, the key in the path, and keep it nowhere", async () => {
+    const telemetry = await ask({
+      path: `api/v1/${KEY}/telemetry`,
+      query: [],
+      payload: '{"ts":1767225600000,"values":{"tb":1}}',
+    });
+    expect(telemetry.code).toBe("2.01");
+    await waitFor(() => readings.some(({ values }) => values["tb"] === 1));
+    expect(
+      await ask({ path: `api/v1/${KEY}/attributes`, query: [], payload: '{"firmwareVersion":"1.2"}' }),
+    ).toMatchObject({
+      code: "2.01",
+    });
+    await ask({ path: `api/v1/${KEY}/telemetry`, query: [], payload: "what?" });
+    expect(JSON.stringify(await rejectionsOf(nats.nc, "acme", "d1"))).not.toContain(KEY);
+    expect(await ask({ path: "api/v1/no-such-token/telemetry", query: [] })).toMatchObject({ code: "4.01" });
+  });
+
+  test("give the configuration as shared attributes", async () => {
+    await configure(20, { every: 5, unit: "Cel" });
+    const answer = await ask({
+      code: "GET",
+      path: `api/v1/${KEY}/attributes`,
+      query: ["sharedKeys=every,other"],
+      payload: "",
+    });
+    expect([answer.code, JSON.parse(answer.payload.toString())]).toEqual(["2.05", { shared: { every: 5 } }]);
+  });
+});
+
+describe("limits and bounds", () => {
+  test("4.29 names the limit and says when to come back; what is sent again after that is stored", async () => {
+    const device = { messages: { perSecond: 1, burst: 2 } };
+    const about = {
+      _id: "small",
+      tenantId: tenantId("small"),
+      name: "small",
+      revision: 1,
+      createdAt: "",
+      updatedAt: "",
+    };
+    under.models.tenants.set("small", { ...about, limits: { device } });
+    under.models.put("small", "d1");
+    const packet = request({ path: "v1/small/d1/telemetry", query, payload: '{"limited":1}' });
+    const answers: ParsedPacket[] = [];
+    for (let n = 0; n < 4; n += 1) answers.push(await ask({ path: "v1/small/d1/telemetry" }));
+    const refused = answers.find(({ code }) => code === "4.29");
+    expect(answers[0]?.code).toBe("2.04");
+    expect(refused?.payload.toString()).toMatch(/messages/u);
+    expect(refused === undefined ? 0 : option(refused, "Max-Age")).toBeGreaterThanOrEqual(1);
+    // The same message, again and again: its refusal is not remembered.
+    const code = await waitFor(
+      async () => {
+        client.send(packet);
+        const answer = await client.next(({ token }) => token.equals(packet.token));
+        return answer.code === "2.04" && answer.code;
+      },
+      { everyMs: 200 },
+    );
+    expect(code).toBe("2.04");
+  });
+
+  test("while the storage is full the answer is 5.03, at once, and nothing is lost of what was taken", async () => {
+    process.kill(nats.server.pid() ?? 0, "SIGSTOP");
+    const flood = await rawClient(door.port);
+    let full: ParsedPacket | undefined;
+    const big = JSON.stringify(Array.from({ length: 100 }, (_, n) => ({ full: n })));
+    try {
+      full = await waitFor(
+        () => {
+          for (let n = 0; n < 100; n += 1) {
+            flood.send(request({ path: "v1/acme/d1/telemetry", query, payload: big, confirmable: false }));
+          }
+          return flood.received.find(({ code }) => code === "5.03");
+        },
+        { everyMs: 50 },
+      );
+    } finally {
+      process.kill(nats.server.pid() ?? 0, "SIGCONT");
+    }
+    expect(option(full, "Max-Age")).toBe(2);
+    flood.close();
+    await waitFor(async () => (await ask()).code === "2.04");
   });
 });
 

@@ -8,7 +8,7 @@ import type { FastifyInstance } from "fastify";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { feedFrames, registerDeviceRoutes } from "../../src/ingest/index.js";
 import type { Reading } from "../../src/ingest/index.js";
-import { deviceId } from "../../src/domain/ids.js";
+import { deviceId, tenantId } from "../../src/domain/ids.js";
 import { silentLogger } from "../../src/platform/logger.js";
 import { waitFor } from "../support/wait-for.js";
 import { gatewayUnderTest, KEY, natsUnderTest, rejectionsOf } from "./support.js";
@@ -190,6 +190,23 @@ test("a gateway's key opens its children's paths, and nobody else's", async () =
   expect((await send('{"a":1}', { authorization: `Bearer ${other}` }, "acme/child/telemetry")).status).toBe(202);
   expect((await send('{"a":1}', {}, "acme/stranger/telemetry")).status).toBe(401);
   await waitFor(() => readings.filter(({ deviceId }) => deviceId === "child").length === 2);
+});
+
+test("429 names the limit and says when to come back; a batch is one message to it", async () => {
+  const device = { messages: { perSecond: 1, burst: 2 } };
+  const about = { _id: "small", tenantId: tenantId("small"), name: "small", revision: 1, createdAt: "", updatedAt: "" };
+  under.models.tenants.set("small", { ...about, limits: { device } });
+  under.models.put("small", "d1");
+  expect((await send(lines(100), {}, "small/d1/telemetry")).status).toBe(202);
+  const refused = await waitFor(async () => {
+    const answer = await send('{"a":1}', {}, "small/d1/telemetry");
+    return answer.status === 429 ? answer : undefined;
+  });
+  expect(refused.body).toMatchObject({
+    error: { code: "LIMIT_EXCEEDED", message: expect.stringMatching(/messages/u) as string },
+  });
+  expect(Number(refused.headers.get("retry-after"))).toBeGreaterThanOrEqual(1);
+  await waitFor(async () => (await send('{"a":1}', {}, "small/d1/telemetry")).status === 202);
 });
 
 test("one device has its bound of requests under way; others are served", async () => {

@@ -1,16 +1,18 @@
 /** What a CoAP request is about, who asks, and what it is answered: the paths of docs/reference/topics.md. */
-import { errorTable, messageOf } from "../../platform/errors.js";
+import { messageOf } from "../../platform/errors.js";
 import type { Logger } from "../../platform/logger.js";
 import { formatOfContentFormat } from "../codecs/format.js";
 import type { Format } from "../codecs/format.js";
 import type { DeviceAccess } from "../device-access.js";
 import type { Ingest, Outcome, Source } from "../ingest.js";
-import { loginWithKey } from "../key-login.js";
+import { attributesAnswer } from "../gateways/thingsboard.js";
+import { loginWithKey, loginWithToken } from "../key-login.js";
 import type { Caller } from "../key-login.js";
 import { refusal } from "../pipeline/refusal.js";
 import type { Refusal } from "../pipeline/refusal.js";
 import type { Registry } from "../registry.js";
 import type { UpTopic } from "../topics.js";
+import { answer, ofOutcome, refused, stranger, strangerRefused, unavailable } from "./answers.js";
 import type { Assemblies } from "./assembly.js";
 import type { Handler, Peer, Response } from "./endpoint.js";
 import { codeOf } from "./message.js";
@@ -18,6 +20,8 @@ import type { Message, Option } from "./message.js";
 import type { Observers } from "./observers.js";
 import { badOption, block, blockOption, options, toUint, uint, uintOption, value, values } from "./options.js";
 import { desiredConfiguration, inBlocks, JSON_FORMAT } from "./representation.js";
+import { queryOf, routeOf } from "./routes.js";
+import type { Route } from "./routes.js";
 
 export interface ResourcesDeps {
   readonly ingest: Ingest;
@@ -28,10 +32,6 @@ export interface ResourcesDeps {
   readonly observers: () => Observers;
 }
 
-const GET = codeOf("0.01");
-const POST = codeOf("0.02");
-const PUT = codeOf("0.03");
-const UP: ReadonlySet<string> = new Set<UpTopic>(["telemetry", "health", "config/reported"]);
 /** RFC 6690, 40. What a stranger is told may not be much longer than the question: nobody's flood is made of our answers. */
 const LINKS = Buffer.from('</v1>;title="Fleetlog"');
 const LINK_FORMAT = 40;
@@ -50,36 +50,41 @@ export function createResources(deps: ResourcesDeps): Handler {
     if (value(request, options.proxyUri) !== undefined || value(request, options.proxyScheme) !== undefined) {
       return stranger("5.05", "no proxy");
     }
-    const [version, tenant = "", device = "", ...rest] = values(request, options.uriPath).map((part) =>
-      part.toString("utf8"),
-    );
-    const path = rest.join("/");
-    if (request.code === GET && version === ".well-known" && tenant === "core") {
+    const route = routeOf(request);
+    if (route === "unknown") return stranger("4.04", "no such path");
+    if (typeof route === "string") return stranger("4.05", `it has ${route}`);
+    const { resource, device } = route;
+    if (resource === "core" || device === undefined) {
       return { ...stranger("2.05", ""), payload: LINKS, options: [uintOption(options.contentFormat, LINK_FORMAT)] };
     }
-    const isUp = UP.has(path);
-    if (version !== "v1" || (!isUp && path !== "config/desired")) return stranger("4.04", "no such path");
-    if (isUp ? request.code !== POST && request.code !== PUT : request.code !== GET)
-      return stranger("4.05", isUp ? "POST or PUT it" : "GET it");
-    const caller = await authenticate(request, tenant, device);
+    const caller = await authenticate(request, device);
     if ("code" in caller) return strangerRefused(caller);
     ingest.seen.heard(caller.access.tenantId, caller.access.deviceId);
-    return isUp ? take(path as UpTopic, request, peer, caller.access) : desired(request, peer, caller);
+    if (resource === "config/desired") return desired(request, peer, caller);
+    if (resource === "attributes") return attributes(request, caller.access);
+    return take(resource, request, peer, caller.access, route);
   }
 
-  async function authenticate(request: Message, tenant: string, device: string): Promise<Caller | Refusal> {
-    const key = values(request, options.uriQuery)
-      .map((query) => /^(?:key|token)=(.+)$/su.exec(query.toString("utf8"))?.[1])
-      .find((found) => found !== undefined);
-    if (key !== undefined) return loginWithKey(loginDeps, tenant, device, key);
+  function authenticate(request: Message, device: NonNullable<Route["device"]>): Promise<Caller | Refusal> {
+    if ("token" in device) return loginWithToken(loginDeps, device.token);
+    const key = queryOf(request, "key") ?? queryOf(request, "token");
+    if (key !== undefined) return loginWithKey(loginDeps, device.tenant, device.device, key);
     ingest.counters.loginRefused("coap", "no-key");
-    return refusal("UNAUTHENTICATED", "the query key=… is missing");
+    return Promise.resolve(refusal("UNAUTHENTICATED", "the query key=… is missing"));
   }
 
-  async function take(topic: UpTopic, request: Message, peer: Peer, access: DeviceAccess): Promise<Response> {
+  async function take(
+    topic: UpTopic,
+    request: Message,
+    peer: Peer,
+    access: DeviceAccess,
+    { success, format: otherwise }: Route,
+  ): Promise<Response> {
     const source: Source = { door: "coap", topic: `/v1/${access.tenantId}/${access.deviceId}/${topic}` };
-    const format = formatOf(topic, request);
-    if (typeof format === "object") return kept(access, format, request.payload, source);
+    const named = formatOf(topic, request);
+    if (typeof named === "object") return kept(access, named, request.payload, source);
+    // ThingsBoard's own clients say JSON of its forms.
+    const format = otherwise !== undefined && (named ?? "json") === "json" ? otherwise : named;
     const part = block(request, options.block1);
     if (part === "malformed") return answer("4.00", "the block size is reserved");
     const announced = uint(request, options.size1);
@@ -113,7 +118,7 @@ export function createResources(deps: ResourcesDeps): Handler {
     if (ingest.saturated) return unavailable("the storage is full: send it again later");
     const told: Source = format === undefined ? source : { ...source, format };
     const outcome = await new Promise<Outcome>((done) => ingest.accept(topic, access, payload, told, done));
-    const response = ofOutcome(outcome);
+    const response = ofOutcome(outcome, success);
     return { ...response, options: [...(response.options ?? []), ...echo] };
   }
 
@@ -178,39 +183,12 @@ function formatOf(topic: UpTopic, request: Message): Format | undefined | Refusa
   );
 }
 
-function ofOutcome(outcome: Outcome): Response {
-  switch (outcome.kind) {
-    case "stored":
-      return { code: codeOf("2.04"), keep: true };
-    case "refused":
-      return refused(outcome.refusal);
-    case "failed":
-      return outcome.error.code === "UNAVAILABLE"
-        ? unavailable(outcome.error.message)
-        : { ...refused(refusal(outcome.error.code, outcome.error.message)), keep: false };
-  }
-}
-
-/** The reason as diagnostic payload (section 5.5.2). */
-function refused({ code, message }: Refusal): Response {
-  return answer(errorTable[code].coap, message);
-}
-
-/** Not kept: a repetition may fare better. */
-function unavailable(message: string): Response {
-  return { ...answer("5.03", message), options: [uintOption(options.maxAge, 2)], keep: false };
-}
-
-function answer(code: string, message: string): Response {
-  return { code: codeOf(code), payload: Buffer.from(message.slice(0, 512)), keep: true };
-}
-
-function stranger(code: string, message: string): Response {
-  return { ...answer(code, message), keep: false };
-}
-
-function strangerRefused({ code, message }: Refusal): Response {
-  if (code === "UNAVAILABLE") return unavailable("");
-  const short = code === "UNAUTHENTICATED" ? "wrong or missing key" : message;
-  return { code: codeOf(errorTable[code].coap), payload: Buffer.from(short), options: [], keep: false };
+function attributes(request: Message, access: DeviceAccess): Response {
+  const asked = { clientKeys: queryOf(request, "clientKeys"), sharedKeys: queryOf(request, "sharedKeys") };
+  const part = block(request, options.block2);
+  if (part === "malformed") return answer("4.00", "the block size is reserved");
+  const payload = Buffer.from(JSON.stringify(attributesAnswer(access, asked)));
+  const content = inBlocks({ payload, etag: desiredConfiguration(access).etag }, part);
+  if (content === undefined) return answer("4.00", "there is no such block");
+  return { code: codeOf("2.05"), ...content, keep: false };
 }

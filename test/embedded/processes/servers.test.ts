@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createSocket } from "node:dgram";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -162,5 +163,18 @@ describe("choosing a port", () => {
     } finally {
       other.close();
     }
+  });
+
+  it("the same for UDP, whose ports are others", async () => {
+    const socket = createSocket("udp4").bind(0, "127.0.0.1");
+    await once(socket, "listening");
+    const { port } = socket.address();
+    try {
+      expect(await choosePort(port, "127.0.0.1", "udp")).not.toBe(port);
+    } finally {
+      socket.close();
+    }
+    await once(socket, "close");
+    expect(await choosePort(port, "127.0.0.1", "udp")).toBe(port);
   });
 });
