@@ -6,7 +6,7 @@ import type { KV, NatsConnection } from "nats";
 import type { Swept } from "../retention/swept.js";
 import type { Level } from "./levels.js";
 
-const BUCKET = "fleetlog_rollups";
+const BUCKET = "FLEETLOG_ROLLUPS";
 const CLOSED = "closed";
 
 /** Ms: the windows of a level that lie wholly before its mark are rolled up. */

@@ -6,7 +6,7 @@ import type { KV, NatsConnection } from "nats";
 import { messageOf } from "../../platform/errors.js";
 import type { Logger } from "../../platform/logger.js";
 
-const BUCKET = "fleetlog_leases";
+const BUCKET = "FLEETLOG_LEASES";
 /** The server forgets a lease that was not renewed for so long. */
 const LEASE_MS = 10_000;
 const RENEW_MS = 3_000;
