@@ -1,13 +1,14 @@
 /** Puts frames together, line by line, in memory that is used again and again. */
 import { FLAG_MAINTENANCE, GROUP_BYTES, HEADER_BYTES, LINE_BYTES, VERSION } from "./frame-layout.js";
 import type { Reading } from "./reading.js";
-import { seriesOf, toLine } from "./writer/line-protocol.js";
+import { pointOf } from "./writer/line-protocol.js";
 
 /**
- * Also the bound under which a message of many readings is cut. Reached only while JetStream is busy with the frame
- * before (see frame-batcher.ts), and then the more share an acknowledgement, the better.
+ * Also the bound under which a message of many readings is cut. Reached only while JetStream is busy with the frames
+ * before (see frame-batcher.ts). More would share an acknowledgement for nothing: what is larger than a socket's read of
+ * 64 KiB is put together from pieces by each of the frame's readers.
  */
-export const MAX_FRAME_READINGS = 1_000;
+export const MAX_FRAME_READINGS = 500;
 
 /** Whose lines follow. One object stands for one device as it is: an other object begins a new group. */
 export type LineOwner = Pick<Reading, "tenantId" | "deviceId" | "deviceType" | "site" | "maintenance">;
@@ -19,7 +20,7 @@ const MAX_SITE_BYTES = 256;
 const MAX_OWNER_BYTES = GROUP_BYTES + 3 * 64 + 1 + MAX_SITE_BYTES;
 
 export class FrameEncoder {
-  /** Where a line may be written in place, from `end` on, after `reserve`; see `commit`. */
+  /** Where a line may be written in place, its fields first, from `end` on, after `reserve`; see `commit`. */
   text: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
   end = 0;
   #lines: Buffer = Buffer.allocUnsafeSlow(MAX_FRAME_READINGS * LINE_BYTES);
@@ -28,6 +29,7 @@ export class FrameEncoder {
   #groupCount = 0;
   #groupAt = 0;
   #groupLines = 0;
+  #groupFrom = 0;
   #owner: LineOwner | undefined;
   #count = 0;
   #receivedAt = 0;
@@ -42,14 +44,13 @@ export class FrameEncoder {
   }
 
   add(reading: Reading): void {
-    const line = toLine(reading);
+    const line = pointOf(reading);
     // Three bytes for each UTF-16 unit are the most that UTF-8 needs.
     this.reserve(line.length * 3 + 1);
     const end = this.end + this.text.write(line, this.end);
     this.text[end] = 0x0a;
     const owner = this.#owner !== undefined && sameOwner(this.#owner, reading) ? this.#owner : reading;
-    const fieldsFrom = owner === this.#owner ? 0 : Buffer.byteLength(seriesOf(reading)) + 1;
-    this.commit(owner, fieldsFrom, reading.timestamp, reading.receivedAt, end + 1);
+    this.commit(owner, reading.timestamp, reading.receivedAt, end + 1);
   }
 
   /** Makes room for so many bytes of a line after `end`. */
@@ -57,9 +58,9 @@ export class FrameEncoder {
     if (this.end + bytes > this.text.length) this.text = grown(this.text, this.end, this.end + bytes);
   }
 
-  /** The line from `end` to `lineEnd`, its line feed included, is part of the frame. `fieldsFrom`: its bytes before the fields. */
-  commit(owner: LineOwner, fieldsFrom: number, timestamp: number, receivedAt: number, lineEnd: number): void {
-    if (owner !== this.#owner) this.#begin(owner, fieldsFrom);
+  /** The line from `end` to `lineEnd`, its line feed included, is part of the frame. */
+  commit(owner: LineOwner, timestamp: number, receivedAt: number, lineEnd: number): void {
+    if (owner !== this.#owner) this.#begin(owner);
     if (this.#count === 0) this.#receivedAt = receivedAt;
     let at = this.#count * LINE_BYTES;
     if (at + LINE_BYTES > this.#lines.length) this.#lines = grown(this.#lines, at, at + LINE_BYTES);
@@ -94,7 +95,7 @@ export class FrameEncoder {
     return frame;
   }
 
-  #begin(owner: LineOwner, fieldsFrom: number): void {
+  #begin(owner: LineOwner): void {
     this.#endGroup();
     this.#owner = owner;
     const { tenantId, deviceId, deviceType, site, maintenance } = owner;
@@ -108,16 +109,19 @@ export class FrameEncoder {
     at += groups.write(`${tenantId}/${deviceId}${deviceType}`, at, "latin1");
     const siteBytes = site === undefined ? 0 : groups.write(site, at, MAX_SITE_BYTES);
     this.#groupsEnd = at + siteBytes;
-    groups.writeUInt16LE(fieldsFrom, this.#groupAt + 4);
-    groups.writeUInt16LE(siteBytes, this.#groupAt + 6);
-    groups[this.#groupAt + 8] = tenantId.length;
-    groups[this.#groupAt + 9] = deviceId.length;
-    groups[this.#groupAt + 10] = deviceType.length;
-    groups[this.#groupAt + 11] = maintenance === true ? FLAG_MAINTENANCE : 0;
+    this.#groupFrom = this.end;
+    groups.writeUInt32LE(siteBytes, this.#groupAt + 8);
+    groups[this.#groupAt + 12] = tenantId.length;
+    groups[this.#groupAt + 13] = deviceId.length;
+    groups[this.#groupAt + 14] = deviceType.length;
+    groups[this.#groupAt + 15] = maintenance === true ? FLAG_MAINTENANCE : 0;
   }
 
   #endGroup(): void {
-    if (this.#owner !== undefined) this.#groups.writeUInt32LE(this.#groupLines, this.#groupAt);
+    if (this.#owner !== undefined) {
+      this.#groups.writeUInt32LE(this.#groupLines, this.#groupAt);
+      this.#groups.writeUInt32LE(this.end - this.#groupFrom, this.#groupAt + 4);
+    }
     this.#groupLines = 0;
   }
 }

@@ -2,14 +2,15 @@
  * A frame is what the doors put into JetStream: many readings that share one acknowledgement. One acknowledgement
  * a message would cost more than everything else that happens to it.
  *
- * It holds ready-made InfluxDB lines, each made once, in the gateway: the writer sends their bytes as they are, and whoever
- * else looks in takes from a line what it needs. Format, version 2, little-endian:
+ * It holds ready-made InfluxDB lines, each made once, in the gateway. What all lines of a device begin with stands in the
+ * frame once for each run of them; the writer puts it before the others' bytes, and whoever else looks in takes from a line
+ * what it needs. Format, version 2, little-endian:
  *
  *   u8 2 · u8 0 · u16 0 · u32 lines · u32 groups · u32 bytes of the group table · f64 receivedAt of the first line
  *   per line:  f64 timestamp · u32 bytes, its line feed included · i32 receivedAt, as ms after the first line's
- *   per group: u32 lines · u16 bytes before the fields · u16 bytes of the site · u8 tenant · u8 device · u8 type · u8 flags
- *              · "tenant/device" · type · site in UTF-8
- *   the lines, in UTF-8, each ended by a line feed
+ *   per group: u32 lines · u32 their bytes · u16 bytes of the site · u16 0 · u8 bytes of tenant · u8 device · u8 type
+ *              · u8 flags · "tenant/device" · type · site in UTF-8
+ *   the lines from their fields on, in UTF-8, each ended by a line feed
  *
  * A group is a run of lines of one device. A new form gets a new version byte; old ones stay readable, because frames
  * outlive the process that wrote them: version 1 (groups of readings as JSON) is made into version 2 when it is opened.
@@ -20,6 +21,7 @@ import { decodeFirstVersion } from "./frame-v1.js";
 import { FLAG_MAINTENANCE, GROUP_BYTES, HEADER_BYTES, LINE_BYTES, VERSION } from "./frame-layout.js";
 import type { Reading } from "./reading.js";
 import { decodeFields } from "./writer/line-fields.js";
+import { seriesOf } from "./writer/line-protocol.js";
 
 export { FrameEncoder, MAX_FRAME_READINGS } from "./frame-encoder.js";
 
@@ -36,10 +38,9 @@ export interface FrameGroup {
   /** The index of its first line in the frame, and how many follow. */
   readonly first: number;
   readonly count: number;
-  /** Where its first line begins in the frame's bytes. */
+  /** Where the fields of its first line begin in the frame's bytes, and where its last line ends. */
   readonly from: number;
-  /** How many bytes of each line stand before its fields. */
-  readonly fieldsFrom: number;
+  readonly to: number;
 }
 
 /** What a frame has of one device: enough for whoever only asks which windows got data. */
@@ -71,9 +72,9 @@ export class FrameView {
     if (this.#textFrom > bytes.length) throw new Error("the frame is shorter than its header says");
   }
 
-  /** All lines, each ended by a line feed. */
-  text(): Buffer {
-    return this.bytes.subarray(this.#textFrom);
+  /** The lines' bytes without what the groups have of them. */
+  get size(): number {
+    return this.bytes.length - this.#textFrom;
   }
 
   /** The device's own time of a line, ms. */
@@ -85,14 +86,9 @@ export class FrameView {
     return this.#receivedAt + this.bytes.readInt32LE(HEADER_BYTES + line * LINE_BYTES + 12);
   }
 
-  /** Its bytes, the line feed included. */
+  /** Its bytes from its fields on, the line feed included. */
   lengthOf(line: number): number {
     return this.bytes.readUInt32LE(HEADER_BYTES + line * LINE_BYTES + 8);
-  }
-
-  /** Where the timestamp's separator stands in a line that begins at `from`: its fields end there. */
-  fieldsEnd(from: number, length: number): number {
-    return this.bytes.lastIndexOf(0x20, from + length - 2);
   }
 
   /** In the order of the lines. */
@@ -103,12 +99,12 @@ export class FrameView {
     let from = this.#textFrom;
     for (let index = 0; index < this.#groups; index += 1) {
       const count = bytes.readUInt32LE(at);
-      const fieldsFrom = bytes.readUInt16LE(at + 4);
-      const siteBytes = bytes.readUInt16LE(at + 6);
-      const tenantEnd = bytes[at + 8] ?? 0;
-      const keyEnd = at + GROUP_BYTES + tenantEnd + 1 + (bytes[at + 9] ?? 0);
-      const typeEnd = keyEnd + (bytes[at + 10] ?? 0);
-      const maintenance = ((bytes[at + 11] ?? 0) & FLAG_MAINTENANCE) !== 0;
+      const to = from + bytes.readUInt32LE(at + 4);
+      const siteBytes = bytes.readUInt16LE(at + 8);
+      const tenantEnd = bytes[at + 12] ?? 0;
+      const keyEnd = at + GROUP_BYTES + tenantEnd + 1 + (bytes[at + 13] ?? 0);
+      const typeEnd = keyEnd + (bytes[at + 14] ?? 0);
+      const maintenance = ((bytes[at + 15] ?? 0) & FLAG_MAINTENANCE) !== 0;
       const key = bytes.toString("latin1", at + GROUP_BYTES, keyEnd);
       yield {
         key,
@@ -121,10 +117,10 @@ export class FrameView {
         first,
         count,
         from,
-        fieldsFrom,
+        to,
       };
       at = typeEnd + siteBytes;
-      for (let line = first; line < first + count; line += 1) from += this.lengthOf(line);
+      from = to;
       first += count;
     }
   }
@@ -142,11 +138,14 @@ export class FrameView {
 
   /** The text of each line, without its line feed. */
   *each(): Generator<string> {
-    let from = this.#textFrom;
-    for (let line = 0; line < this.lines; line += 1) {
-      const end = from + this.lengthOf(line);
-      yield this.bytes.toString("utf8", from, end - 1);
-      from = end;
+    for (const group of this.groups()) {
+      const series = seriesOf(group);
+      let { from } = group;
+      for (let line = group.first; line < group.first + group.count; line += 1) {
+        const end = from + this.lengthOf(line);
+        yield `${series} ${this.bytes.toString("utf8", from, end - 1)}`;
+        from = end;
+      }
     }
   }
 
@@ -157,7 +156,7 @@ export class FrameView {
       let { from } = group;
       for (let line = group.first; line < wanted; line += 1) from += this.lengthOf(line);
       const length = this.lengthOf(wanted);
-      const text = this.bytes.toString("utf8", from, from + length - 1);
+      const text = `${seriesOf(group)} ${this.bytes.toString("utf8", from, from + length - 1)}`;
       return { text, reading: this.#reading(group, wanted, from, length) };
     }
     return undefined;
@@ -165,7 +164,7 @@ export class FrameView {
 
   #reading(group: FrameGroup, line: number, from: number, length: number): Reading {
     const { tenantId, deviceId, deviceType, site, maintenance } = group;
-    const end = this.fieldsEnd(from, length);
+    const end = this.bytes.lastIndexOf(0x20, from + length - 2);
     return {
       tenantId,
       deviceId,
@@ -173,7 +172,7 @@ export class FrameView {
       ...(site === undefined ? {} : { site }),
       receivedAt: this.receivedAtOf(line),
       timestamp: this.timestampOf(line),
-      ...decodeFields(this.bytes, from + group.fieldsFrom, end),
+      ...decodeFields(this.bytes, from, end),
       ...(maintenance ? { maintenance } : {}),
     };
   }

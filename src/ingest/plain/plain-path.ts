@@ -10,7 +10,7 @@ import { MAX_FUTURE_MS } from "../pipeline/telemetry.js";
 import { createChecks } from "../pipeline/quality/checks.js";
 import { AHEAD_MS, LATE_MS } from "../pipeline/quality/clock.js";
 import type { Reading } from "../reading.js";
-import { seriesOf, toLine } from "../writer/line-protocol.js";
+import { pointOf } from "../writer/line-protocol.js";
 import { Shape } from "./shape.js";
 
 export interface PlainPath {
@@ -43,13 +43,6 @@ interface Learnt {
   failures: number;
 }
 
-interface Owner {
-  readonly of: DeviceAccess;
-  readonly owner: LineOwner;
-  /** Measurement, tags and the space behind them. */
-  readonly series: Buffer;
-}
-
 /** More forms than this of one type take turns. */
 const MAX_SHAPES = 8;
 /** After so many messages without a shape, only one in `LOOK_AGAIN` is looked at. */
@@ -61,8 +54,9 @@ export function createPlainPath(options: { readonly maxAgeMs: number }): PlainPa
   const oldest = Math.min(options.maxAgeMs, LATE_MS);
   const ahead = Math.min(MAX_FUTURE_MS, AHEAD_MS);
   const learntOf = new WeakMap<TypeAccess, Learnt>();
-  const owners = new WeakMap<DeviceAccess, Owner>();
-  let lastOwner: Owner | undefined;
+  const owners = new WeakMap<DeviceAccess, LineOwner>();
+  let lastAccess: DeviceAccess | undefined;
+  let lastOwner: LineOwner | undefined;
   let lastType: TypeAccess | undefined;
   let lastLearnt: Learnt | undefined;
 
@@ -89,19 +83,22 @@ export function createPlainPath(options: { readonly maxAgeMs: number }): PlainPa
     return current;
   }
 
-  function ownerOf(access: DeviceAccess): Owner {
-    if (lastOwner?.of === access) return lastOwner;
+  /** One object a device, as long as it stays as it is: by it the frame knows a run of lines. */
+  function ownerOf(access: DeviceAccess): LineOwner {
+    if (lastAccess === access && lastOwner !== undefined) return lastOwner;
     let owner = owners.get(access);
     if (owner === undefined) {
       const { tenantId, deviceId, deviceType, site, status } = access;
-      const named = { tenantId, deviceId, deviceType, ...(site === undefined ? {} : { site }) };
       owner = {
-        of: access,
-        owner: status === "MAINTENANCE" ? { ...named, maintenance: true } : named,
-        series: Buffer.from(`${seriesOf(named)} `),
+        tenantId,
+        deviceId,
+        deviceType,
+        ...(site === undefined ? {} : { site }),
+        ...(status === "MAINTENANCE" ? { maintenance: true } : {}),
       };
       owners.set(access, owner);
     }
+    lastAccess = access;
     lastOwner = owner;
     return owner;
   }
@@ -126,11 +123,9 @@ export function createPlainPath(options: { readonly maxAgeMs: number }): PlainPa
     },
     write(access, shape, bytes, length, receivedAt, frame) {
       const timestamp = Number.isNaN(shape.timestamp) ? receivedAt : shape.timestamp;
-      const { owner, series } = ownerOf(access);
-      frame.reserve(series.length + length + shape.room);
-      frame.text.set(series, frame.end);
-      const end = shape.write(bytes, frame.text, frame.end + series.length, timestamp);
-      frame.commit(owner, series.length, timestamp, receivedAt, end);
+      frame.reserve(length + shape.room);
+      const end = shape.write(bytes, frame.text, frame.end, timestamp);
+      frame.commit(ownerOf(access), timestamp, receivedAt, end);
     },
     learn(access, payload, format, reading) {
       if (access.calibration !== undefined || reading.quality !== undefined) return;
@@ -157,5 +152,5 @@ function isFaithful(shape: Shape, payload: Buffer, reading: Reading): boolean {
   if (!Number.isNaN(shape.timestamp) && shape.timestamp !== reading.timestamp) return false;
   const written = Buffer.allocUnsafe(payload.length + shape.room);
   const end = shape.write(payload, written, 0, reading.timestamp);
-  return `${seriesOf(reading)} ${written.toString("latin1", 0, end - 1)}` === toLine(reading);
+  return written.toString("latin1", 0, end - 1) === pointOf(reading);
 }

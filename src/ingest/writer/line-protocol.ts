@@ -34,10 +34,15 @@ export function metricOf(field: string): string {
  * different readings of one millisecond both stay (but for one pair in a million).
  */
 export function toLine(reading: Reading): string {
+  return `${seriesOf(reading)} ${pointOf(reading)}`;
+}
+
+/** What stands behind the series in a reading's line: the fields and the time. */
+export function pointOf(reading: Pick<Reading, "timestamp" | "values" | "quality">): string {
   const fields = fieldsOf(reading.values);
   const below = String(hash(fields) % 1_000_000).padStart(6, "0");
   const all = reading.quality === undefined ? fields : fields + qualityFields(reading.quality);
-  return `${seriesOf(reading)} ${all} ${nanoseconds(reading.timestamp, below)}`;
+  return `${all} ${nanoseconds(reading.timestamp, below)}`;
 }
 
 /** No part of the hash: what is sent again may be judged otherwise by then, and must land on itself all the same. */
@@ -53,7 +58,7 @@ function qualityFields(quality: Readonly<Record<string, string>>): string {
 let lastOf: Series | undefined;
 let lastSeries = "";
 
-type Series = Pick<Reading, "tenantId" | "deviceId" | "deviceType" | "site">;
+type Series = Pick<Reading, "tenantId" | "deviceId" | "deviceType"> & { readonly site?: string | undefined };
 
 /** A line's measurement and tags. Readings of one device tend to follow each other: the series of the last one is remembered. */
 export function seriesOf(reading: Series): string {

@@ -16,6 +16,7 @@ import type { FrameView } from "../frame.js";
 import { ACK_WAIT_MS } from "../jetstream.js";
 import { keepDeadLetters } from "../rejections/dead-letters.js";
 import type { DeadLetter } from "../rejections/dead-letters.js";
+import { bodyOf } from "./body.js";
 import { createInfluxStore } from "./influx-store.js";
 import type { GuiltyLine, Lines } from "./influx-store.js";
 
@@ -47,14 +48,11 @@ class Batch implements Lines {
   add(frame: Frame): void {
     this.frames.push(frame);
     this.count += frame.view.lines;
-    this.bytes += frame.view.text().length;
+    this.bytes += frame.view.size;
   }
 
   body(): string {
-    return Buffer.concat(
-      this.frames.map(({ view }) => view.text()),
-      this.bytes,
-    ).toString("utf8");
+    return bodyOf(this.frames.map(({ view }) => view));
   }
 
   each(): readonly string[] {

@@ -99,7 +99,7 @@ export class Evaluation {
     const end = group.first + group.count;
     let { from } = group;
     for (let line = group.first; line < end; line += 1) {
-      cursor.open(frame.bytes, from + group.fieldsFrom);
+      cursor.open(frame.bytes, from);
       do {
         const watched = metrics.find(frame.bytes, cursor.nameFrom, cursor.nameTo);
         if (watched !== undefined) {
