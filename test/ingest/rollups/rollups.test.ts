@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createTelemetryQueries } from "../../../src/ingest/index.js";
 import type { Reading } from "../../../src/ingest/index.js";
 import type { HasHealth, Running } from "../../../src/platform/lifecycle.js";
 import { streams } from "../../../src/platform/subjects.js";
 import { waitFor } from "../../support/wait-for.js";
+import { gatewayUnderTest } from "../support.js";
 import { DAY, HOUR, MINUTE, expected, reading, startStores } from "./support.js";
 import type { Stores } from "./support.js";
 
@@ -98,6 +100,25 @@ describe("rollups", () => {
       expect(await stores.rollups(level, span)).toEqual(expected(level, before));
     }
   }, 120_000);
+
+  test("what a device sends late over MQTT lands in its place, and is not the newest", async () => {
+    const gateway = await gatewayUnderTest(stores.nats.nc);
+    gateway.models.put("acme", "d7");
+    const client = await gateway.connect({ username: "acme/d7" });
+    const send = (ts: number, temperature: number) =>
+      client.publishAsync("v1/acme/d7/telemetry", JSON.stringify({ ts, values: { temperature } }), { qos: 1 });
+    const now = Date.now();
+    await send(now, 20);
+    await send(midnight - DAY + 12 * HOUR, 5);
+    await send(midnight - DAY + 12 * HOUR + 1_000, 7);
+    await corrected(stores);
+    const hour = await stores.rollups("HOUR", { from: midnight - DAY + 12 * HOUR, to: midnight - DAY + 13 * HOUR });
+    expect(hour).toEqual({ [`acme/d7/temperature/${midnight - DAY + 12 * HOUR}`]: [2, 12, 5, 7, 6] });
+    expect(await createTelemetryQueries(stores.influx.influx).latest("acme", "d7")).toEqual([
+      { metric: "temperature", value: 20, timestamp: now },
+    ]);
+    await gateway.stop();
+  });
 
   test("one rolls up, and another takes over when it goes", async () => {
     const other = stores.startRollups({ owner: "a third" });
