@@ -86,13 +86,12 @@ const roleParts: Readonly<
     const commands = container.get(tokens.commands);
     const { devices, alerts } = container.get(tokens.readModels);
     const eventStore = container.get(tokens.eventstore);
-    const shown = container.get(tokens.shown);
     const options = { graceSeconds: config.FLEETLOG_OFFLINE_GRACE_SECONDS };
     const activity = startDeviceActivity({ nc, db, commands, devices, logger, metrics }, options);
     return [
       ["device activity", activity],
       ["device reports", startDeviceReports({ nc, db, commands, activity, logger, metrics }, options)],
-      ["orphaned alerts", startOrphanedAlerts({ nc, eventStore, commands, alerts, shown, logger })],
+      ["orphaned alerts", startOrphanedAlerts({ nc, eventStore, commands, alerts, logger })],
       ["usage keeper", startUsageKeeper({ nc, db, logger })],
       [
         "rejection ledger",

@@ -5,5 +5,7 @@ export { createDeviceActivityQueries } from "./device-activity-queries.js";
 export type { DeviceActivityQueries } from "./device-activity-queries.js";
 export { createDeviceHealthQueries } from "./device-health.js";
 export type { DeviceHealth, DeviceHealthQueries } from "./device-health.js";
+export { startOrphanedAlerts } from "./orphaned-alerts.js";
+export type { OrphanedAlertsDeps } from "./orphaned-alerts.js";
 export { startDeviceReports } from "./device-reports.js";
 export type { DeviceReportsDeps, DeviceReportsOptions } from "./device-reports.js";

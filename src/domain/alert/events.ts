@@ -28,7 +28,7 @@ export type AlertResolved = DomainEvent<
   "AlertResolved",
   {
     readonly resolvedAt: string;
-    readonly cause: "condition-cleared" | "rule-changed" | "by-hand";
+    readonly cause: "condition-cleared" | "rule-changed" | "device-decommissioned" | "by-hand";
     readonly value?: number;
     readonly by?: string;
     readonly note?: string;

@@ -9,7 +9,7 @@ import { AlertStatus } from "./enums.js";
 
 @ObjectType({ description: "How an alert ended." })
 export class AlertResolution {
-  @Field(() => String, { description: "condition-cleared, rule-changed or by-hand." })
+  @Field(() => String, { description: "condition-cleared, rule-changed, device-decommissioned or by-hand." })
   readonly cause!: string;
 
   @Field(() => Float, { nullable: true, description: "The value that cleared it." })
