@@ -106,6 +106,14 @@ describe("a request", () => {
     expect(readings.filter(({ values }) => values["again"] === 1)).toHaveLength(1);
   });
 
+  test("another message under the same id, from an address that has changed hands, is another message", async () => {
+    const messageId = newMessageId();
+    await ask({ messageId, payload: '{"first":1}' });
+    expect(await ask({ messageId, payload: '{"second":1}', token: Buffer.from("2") })).toMatchObject({ code: "2.04" });
+    expect(await ask({ messageId, query: ["key=no"], token: Buffer.from("3") })).toMatchObject({ code: "4.01" });
+    await waitFor(() => readings.some(({ values }) => values["second"] === 1));
+  });
+
   test("reports are taken", async () => {
     expect(await ask({ path: "v1/acme/d1/health", payload: '{"battery":5}' })).toMatchObject({ code: "2.04" });
     const report = '{"version":1,"status":"applied"}';

@@ -153,7 +153,13 @@ async function startDoor(
   let stopping: Promise<void> | undefined;
   socket.on("message", (datagram, { address, port: from }) => {
     // Nobody answers on port 0; and who is new while we close finds the next of us.
-    if (!isClosing && from !== 0) transport.receive(datagram, address, from);
+    if (isClosing || from === 0) return;
+    try {
+      transport.receive(datagram, address, from);
+    } catch (error) {
+      // A defect of ours; one datagram is not to end the process for everybody.
+      logger.error({ error: messageOf(error), host: address }, `a datagram broke the ${name} door`);
+    }
   });
   logger.info({ host, port: chosen }, `${name} door is open`);
 

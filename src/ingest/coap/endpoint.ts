@@ -66,6 +66,7 @@ const NOTHING = Buffer.alloc(0);
 
 interface Exchange {
   readonly at: number;
+  readonly fingerprint: number;
   /** What a repetition gets: the answer, the empty acknowledgement, or as yet nothing. */
   reply?: Buffer;
   /** The answer comes separately. */
@@ -102,17 +103,18 @@ export function createEndpoint(handler: Handler): Endpoint {
       // A request in an acknowledgement, or an answer to what we never asked: section 4.2 has it ignored.
       if (code === EMPTY) settle(keyOf(peer, id), type === ACK ? "acknowledged" : "reset");
     } else if (isRequest) {
-      take(peer, message);
+      take(peer, message, fingerprintOf(datagram));
     } else if (type === CON) {
       // A ping, or an answer to nobody's question.
       peer.send(empty(RST, id));
     }
   }
 
-  function take(peer: Peer, request: Message): void {
+  function take(peer: Peer, request: Message, fingerprint: number): void {
     const key = keyOf(peer, request.id);
     const known = exchanges.get(key);
-    if (known !== undefined) {
+    // Byte for byte the same: behind a network address translator another device may have got the address, and the id.
+    if (known?.fingerprint === fingerprint) {
       if (request.type === CON && known.reply !== undefined) peer.send(known.reply);
       return;
     }
@@ -124,7 +126,9 @@ export function createEndpoint(handler: Handler): Endpoint {
     }
     underway += 1;
     perHost.set(peer.host, ofHost + 1);
-    const exchange: Exchange = { at: Date.now(), isAcknowledged: false, isDone: false };
+    const exchange: Exchange = { at: Date.now(), fingerprint, isAcknowledged: false, isDone: false };
+    // Deleted first: the oldest stand first.
+    exchanges.delete(key);
     exchanges.set(key, exchange);
     const ackTimer = request.type === CON ? setTimeout(acknowledge, ACK_AFTER, peer, request.id, exchange) : undefined;
     void finish(peer, request, key, exchange, ackTimer);
@@ -163,8 +167,8 @@ export function createEndpoint(handler: Handler): Endpoint {
       peer.send(reply);
       exchange.reply = reply;
     }
-    if (!response.keep) exchanges.delete(key);
-    else makeRoom();
+    if (response.keep) makeRoom();
+    else if (exchanges.get(key) === exchange) exchanges.delete(key);
   }
 
   function makeRoom(): void {
@@ -256,6 +260,13 @@ export function createEndpoint(handler: Handler): Endpoint {
       for (const key of deliveries.keys()) settle(key, "unanswered");
     },
   };
+}
+
+/** FNV-1a. */
+function fingerprintOf(datagram: Buffer): number {
+  let hash = 0x811c9dc5;
+  for (const byte of datagram) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash;
 }
 
 function keyOf(peer: Peer, messageId: number): string {
