@@ -115,6 +115,7 @@ export async function createContainer(parts: ProcessParts): Promise<Container> {
       findTenant: (tenant) => tenants.find(tenant),
       findDeviceByKey: (hash) => devices.findByKey(hash),
       findDeviceNamed: (tenant, gateway, name) => devices.findNamed(tenant, gateway, name),
+      findDevicesOf: (tenant, gateway, limit) => devices.behind(tenant, gateway, limit),
     });
     return lifecycle.add("device registry", registry);
   });

@@ -14,8 +14,8 @@ import { BoundedMap } from "../platform/bounded-map.js";
 import { accessOf } from "./device-access.js";
 import type { DeviceAccess, TenantAccess, TypeAccess } from "./device-access.js";
 import { createDevicesByKey } from "./devices-by-key.js";
-import { createFindNamed } from "./gateways/names.js";
-import type { FindNamed } from "./gateways/names.js";
+import { createDevicesOf, createFindNamed } from "./gateways/names.js";
+import type { DevicesOf, FindNamed } from "./gateways/names.js";
 import { createSharedFacts } from "./shared-facts.js";
 import type { SharedFacts } from "./shared-facts.js";
 
@@ -29,6 +29,8 @@ export interface RegistryOptions {
   readonly findDeviceByKey: (hash: string) => Promise<DeviceDocument | undefined>;
   /** The only device of this name among those that the gateway speaks for. */
   readonly findDeviceNamed: (tenant: string, gateway: string, name: string) => Promise<DeviceDocument | undefined>;
+  /** At most `limit` of the devices that the gateway speaks for; without it none are found. */
+  readonly findDevicesOf?: (tenant: string, gateway: string, limit: number) => Promise<readonly DeviceDocument[]>;
   /** Devices kept; beyond it the least recently used is forgotten, and costs a query when it comes back. */
   readonly capacity?: number;
   /** An entry older than this is looked up again, behind the answer. */
@@ -47,6 +49,8 @@ export interface Registry extends Running, HasHealth {
   findByKey(key: string | Buffer): Promise<DeviceAccess | undefined>;
   /** The gateway's device of this name (not: id). Costs a query each time. Rejects as `findByKey` does. */
   readonly findNamed: FindNamed;
+  /** All devices that the gateway speaks for; they are cached afterwards. Costs a query each time. Rejects as `findByKey` does. */
+  readonly devicesOf: DevicesOf;
   /** What is cached, at once. Has an old entry looked up again in the background. */
   peek(tenant: string, device: string): DeviceAccess | undefined;
   /** Called after each change of a cached device. Returns the way to unsubscribe. */
@@ -105,6 +109,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     absentForMs,
   });
 
+  const devicesOf = createDevicesOf({ findOf: options.findDevicesOf, take });
   const findNamed = createFindNamed({ findByName: options.findDeviceNamed, take, absentForMs });
 
   const subscriptions = [
@@ -271,6 +276,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     find,
     findByKey,
     findNamed,
+    devicesOf,
     onChange(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

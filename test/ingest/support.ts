@@ -109,6 +109,11 @@ export class ReadModels {
     return [...this.devices.values()].find(({ credentials }) => credentials.some((one) => one.hash === hash));
   };
 
+  readonly findDevicesOf = async (tenant: string, gateway: string): Promise<readonly DeviceDocument[]> => {
+    if (this.failure !== undefined) throw this.failure;
+    return [...this.devices.values()].filter((device) => device.tenantId === tenant && device.gateway === gateway);
+  };
+
   readonly findDeviceNamed = async (
     tenant: string,
     gateway: string,
@@ -196,11 +201,9 @@ export async function gatewayUnderTest(
   const metrics = createMetrics();
   const logger = silentLogger;
   const lifecycle = new Lifecycle(logger);
-  const { findDevice, findDeviceType, findTenant, findDeviceByKey, findDeviceNamed } = models;
-  const registry = lifecycle.add(
-    "registry",
-    createRegistry({ nc, logger, findDevice, findDeviceType, findTenant, findDeviceByKey, findDeviceNamed }),
-  );
+  const { findDevice, findDeviceType, findTenant, findDeviceByKey, findDeviceNamed, findDevicesOf } = models;
+  const finders = { findDevice, findDeviceType, findTenant, findDeviceByKey, findDeviceNamed, findDevicesOf };
+  const registry = lifecycle.add("registry", createRegistry({ nc, logger, ...finders }));
   const ingest = lifecycle.add("ingest", createIngest({ nc, logger, metrics, maxReadingAgeMs: 366 * DAY }));
   const gateway = lifecycle.add(
     "mqtt",

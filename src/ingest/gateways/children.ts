@@ -11,10 +11,9 @@ import { refusal } from "../pipeline/refusal.js";
 import type { Refusal } from "../pipeline/refusal.js";
 import type { Registry } from "../registry.js";
 import type { SeenDevice } from "../seen.js";
+import { MAX_CHILDREN } from "./names.js";
+import type { DevicesOf } from "./names.js";
 import { gatewayRefusal } from "./speaks-for.js";
-
-/** That one connection may speak for; beyond it, others' messages are refused with the limit's name. */
-export const MAX_CHILDREN = 10_000;
 
 /** A device that the connection speaks for. */
 interface Child {
@@ -35,6 +34,8 @@ export interface ChildrenDeps {
 export type ChildRegistry = Pick<Registry, "find" | "peek"> & {
   /** The device of this name among those of the gateway; without it devices are known by their ids only. */
   readonly findNamed?: (tenant: string, gateway: string, name: string) => Promise<DeviceAccess | undefined>;
+  /** All of the gateway's devices. */
+  readonly devicesOf?: DevicesOf;
 };
 
 export class Children {
@@ -43,6 +44,7 @@ export class Children {
   /** What the gateway calls them → their ids, as found once on this connection. */
   readonly #ids = new Map<string, string>();
   readonly #removeSource: () => void;
+  #isOver = false;
 
   constructor(deps: ChildrenDeps, lastHeardAt: () => number) {
     this.#deps = deps;
@@ -76,6 +78,15 @@ export class Children {
     this.#children.set(access.deviceId, child);
     if (owesConfiguration(access)) this.#deps.owesMore?.();
     return child;
+  }
+
+  /** All that are assigned to the gateway are this connection's from now on. Rejects when the registry does not answer. */
+  async addAll(gateway: DeviceAccess): Promise<void> {
+    const all = (await this.#deps.registry.devicesOf?.(gateway.tenantId, gateway.deviceId)) ?? [];
+    for (const access of all) {
+      if (this.#isOver) return;
+      if (!("code" in this.#checked(gateway, access, access.deviceId))) this.add(access);
+    }
   }
 
   /** Its gateway has spoken of it. */
@@ -127,6 +138,7 @@ export class Children {
 
   /** `undefined`: our own end, which says nothing of the devices. */
   end(reason: NonNullable<Presence["reason"]> | undefined): void {
+    this.#isOver = true;
     this.#removeSource();
     if (reason !== undefined) this.allGone(reason);
     this.#children.clear();
@@ -163,6 +175,8 @@ export class Children {
     const { access, session } = child;
     if (session === undefined) return;
     child.session = undefined;
+    // Else nobody would know when, had it come and gone between two rounds.
+    this.#deps.ingest.seen.heard(access.tenantId, access.deviceId);
     this.#deps.ingest.presence(access, { online: false, at: Date.now(), session, reason });
   }
 

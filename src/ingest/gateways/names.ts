@@ -13,6 +13,30 @@ export interface NamesOptions {
   readonly absentForMs: number;
 }
 
+export interface DevicesOfOptions {
+  /** At most `MAX_CHILDREN` devices of the gateway. */
+  readonly findOf: ((tenant: string, gateway: string, limit: number) => Promise<readonly DeviceDocument[]>) | undefined;
+  readonly take: (document: DeviceDocument) => Promise<DeviceAccess | undefined>;
+}
+
+/** That one connection may speak for; beyond it, others' messages are refused with the limit's name. */
+export const MAX_CHILDREN = 10_000;
+/** Their documents are in memory at one time: a few at once, while others wait. */
+const MAX_LISTS = 2;
+const MAX_LISTS_WAITING = 256;
+
+/** The devices that a gateway speaks for, all of them cached afterwards, so that their changes are heard of. */
+export function createDevicesOf({ findOf, take }: DevicesOfOptions): DevicesOf {
+  const limiter = new Limiter(MAX_LISTS, MAX_LISTS_WAITING);
+  return async (tenant, gateway) => {
+    if (findOf === undefined) return [];
+    const taken = await limiter.run(async () => Promise.all((await findOf(tenant, gateway, MAX_CHILDREN)).map(take)));
+    return taken.filter((access) => access !== undefined);
+  };
+}
+
+export type DevicesOf = (tenant: string, gateway: string) => Promise<readonly DeviceAccess[]>;
+
 export type FindNamed = (tenant: string, gateway: string, name: string) => Promise<DeviceAccess | undefined>;
 
 const MAX_ABSENT = 10_000;

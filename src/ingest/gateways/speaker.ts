@@ -106,7 +106,8 @@ export class Speaker implements Speaking {
     const access = this.#access;
     const meaning = classifyFilter(filter, access.tenantId, access.deviceId);
     if ("code" in meaning) return meaning;
-    if (meaning.about !== "other") return undefined;
+    if (meaning.about === "self") return undefined;
+    if (meaning.about === "all") return this.children.addAll(access).then(() => undefined);
     const judge = (child: DeviceAccess | Refusal): Refusal | undefined => {
       if ("code" in child) return notYours(filter, access.deviceId);
       // From now on it hears what that device is owed.

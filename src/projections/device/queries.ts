@@ -31,6 +31,8 @@ export interface DeviceQueries {
   findByKey(hash: string): Promise<DeviceDocument | undefined>;
   /** The device of this name among those that the gateway may speak for; undefined, too, where two are called so. */
   findNamed(tenantId: string, gateway: string, name: string): Promise<DeviceDocument | undefined>;
+  /** The devices that the gateway may speak for, in the order of their ids. */
+  behind(tenantId: string, gateway: string, limit: number): Promise<readonly DeviceDocument[]>;
   page(tenantId: string, query: DeviceQuery, page: PageRequest): Promise<Page<DeviceDocument>>;
   count(tenantId: string, query: DeviceQuery): Promise<number>;
   /** Devices of all tenants that are shown as online, for the sweep that looks for silent ones; a slice of at most `limit` after `afterId`. */
@@ -61,6 +63,10 @@ export function createDeviceQueries(generations: Generations): DeviceQueries {
       const named = { tenantId, gateway, name } as Filter<DeviceDocument>;
       const found = await (await collection()).find(named, { limit: 2 }).toArray();
       return found.length === 1 ? found[0] : undefined;
+    },
+    async behind(tenantId, gateway, limit) {
+      const those = { tenantId, gateway } as Filter<DeviceDocument>;
+      return (await collection()).find(those, { sort: { deviceId: 1 }, limit }).toArray();
     },
     async page(tenantId, query, page) {
       return findPage(await collection(), filterOf(tenantId, query), page);

@@ -138,21 +138,26 @@ describe("its devices' configuration", () => {
     await publish("v1/acme/pump1/config/reported", { version: 2, status: "applied" });
   });
 
-  test("of all for which it has spoken, by one subscription; of nobody else", async () => {
+  test("of all that are assigned to it, by one subscription; of nobody else", async () => {
     await site.change("pump1", { configuration: { version: 7, config: { a: 1 } } });
     await site.change("pump2", { configuration: { version: 8, config: { b: 1 } } });
     await site.change("stranger", { configuration: { version: 9, config: { c: 1 } } });
     const heard = heardBy(gateway);
-    await publish("v1/acme/pump1/telemetry", { a: 1 });
     await gateway.subscribeAsync("v1/acme/+/config/desired", { qos: 1 });
-    await waitFor(() => heard.length === 1);
-    await publish("v1/acme/pump2/telemetry", { a: 1 });
-    await waitFor(() => heard.some(({ payload }) => payload.includes('"version":8')));
+    await waitFor(() => heard.length === 2);
     await site.change("stranger", { configuration: { version: 10, config: { c: 1 } } });
     await site.change("pump2", { configuration: { version: 11, config: { b: 2 } } });
     await waitFor(() => heard.some(({ payload }) => payload.includes('"version":11')));
     const topics = new Set(heard.map(({ topic }) => topic));
     expect([...topics].toSorted()).toEqual(["v1/acme/pump1/config/desired", "v1/acme/pump2/config/desired"]);
+    // A device of no gateway hears of itself alone.
+    await site.change("d9", {});
+    const device = await site.under.connect({ username: "acme/d9", protocolVersion: 5 });
+    const heardByDevice = heardBy(device);
+    await device.subscribeAsync("v1/acme/+/config/desired", { qos: 1 });
+    await site.change("d9", { configuration: { version: 1, config: {} } });
+    await waitFor(() => heardByDevice.length > 0);
+    expect(heardByDevice.map(({ topic }) => topic)).toEqual(["v1/acme/d9/config/desired"]);
   });
 
   test("of a stranger is refused when it subscribes", async () => {
