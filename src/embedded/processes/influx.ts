@@ -8,6 +8,7 @@ import { FleetlogError, messageOf } from "../../platform/errors.js";
 import { superviseChild } from "./child-process.js";
 import { findOrInstall } from "./find-or-install.js";
 import { choosePort } from "./free-port.js";
+import { unhurried } from "./go-program.js";
 import { endLeftBehind } from "./left-behind.js";
 import { type LocalServer, onFreePort, type ServerOptions } from "./server-options.js";
 
@@ -34,8 +35,7 @@ export async function startInflux(options: ServerOptions): Promise<LocalServer> 
       await writeFile(configPath, configuration(dataDir, port));
       const child = await superviseChild({
         name: "influxd",
-        command,
-        args: ["-config", configPath],
+        ...unhurried("1GiB", command, ["-config", configPath]),
         logger,
         pidFile,
         // Replaying the write-ahead log of a large shard after a kill takes its time, and /ping waits for it.

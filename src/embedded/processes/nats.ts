@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { superviseChild } from "./child-process.js";
 import { findOrInstall } from "./find-or-install.js";
 import { choosePort } from "./free-port.js";
+import { unhurried } from "./go-program.js";
 import { endLeftBehind } from "./left-behind.js";
 import { type LocalServer, onFreePort, type ServerOptions } from "./server-options.js";
 
@@ -33,8 +34,7 @@ export async function startNats(options: NatsOptions): Promise<LocalServer> {
       await writeFile(configPath, configuration({ ...options, dataDir, port, serverName }));
       const child = await superviseChild({
         name: "nats-server",
-        command,
-        args: ["-c", configPath],
+        ...unhurried("256MiB", command, ["-c", configPath]),
         logger,
         pidFile,
         ready: async () => (await greeting(port)).includes(`"server_name":"${serverName}"`),
