@@ -14,8 +14,8 @@ export interface FrameBatcher {
   add(readings: readonly Reading[], done: Published): void;
   /** The frame that is being filled, for a line that is written into it in place; `added` follows at once. */
   readonly open: FrameEncoder;
-  /** One line was committed to the open frame; `run` is told of its place. Order is kept with `add`. */
-  added(run: Run): void;
+  /** One line of the tenant was committed to the open frame; `run` is told of its place. Order is kept with `add`. */
+  added(run: Run, tenantId: string): void;
   /** Sends what is gathered, at once. */
   flush(): void;
 }
@@ -36,6 +36,8 @@ export interface FrameBatcherOptions {
   readonly partition: number;
   /** How long the first reading of a frame waits for others. */
   readonly lingerMs?: number;
+  /** Told of each frame that JetStream has: how many of its readings are whose. */
+  readonly stored?: (tenantId: string, readings: number) => void;
 }
 
 /**
@@ -51,11 +53,14 @@ const FRAMES_ABREAST = 2;
 const MAX_FRAME_BYTES = 256 * 1024;
 
 export function createFrameBatcher(options: FrameBatcherOptions): FrameBatcher {
-  const { publisher, counters, partition, lingerMs = 2 } = options;
+  const { publisher, counters, partition, lingerMs = 2, stored } = options;
   const subject = subjects.frames(partition);
   const encoder = new FrameEncoder();
   /** Of the messages that end in this frame, or have a part of them in it. */
   let waiting: Published[] = [];
+  /** Whose readings the frame holds, as runs: tenant, count, tenant, count … A tenant may come again. */
+  let tenants: string[] = [];
+  let counts: number[] = [];
   let openedAt = 0;
   let timer: NodeJS.Timeout | undefined;
   let number = 0;
@@ -78,11 +83,15 @@ export function createFrameBatcher(options: FrameBatcherOptions): FrameBatcher {
     inFlight += 1;
     const told = waiting;
     const since = openedAt;
+    const [whose, many] = [tenants, counts];
     waiting = [];
+    tenants = [];
+    counts = [];
     publisher.publish(subject, encoder.take(), (error) => {
       if (error === undefined) {
         counters.acknowledged((performance.now() - since) / 1_000);
         counters.stored(readings);
+        if (stored !== undefined) for (const [index, tenantId] of whose.entries()) stored(tenantId, many[index] ?? 0);
       }
       inFlight -= 1;
       for (const done of told) done(error);
@@ -95,9 +104,19 @@ export function createFrameBatcher(options: FrameBatcherOptions): FrameBatcher {
     timer = setTimeout(flushDue, lingerMs);
   }
 
+  function count(tenantId: string): void {
+    const last = tenants.length - 1;
+    if (last >= 0 && tenants[last] === tenantId) counts[last] = (counts[last] ?? 0) + 1;
+    else {
+      tenants.push(tenantId);
+      counts.push(1);
+    }
+  }
+
   function put(reading: Reading): void {
     if (encoder.readings === 0) begin();
     encoder.add(reading);
+    count(reading.tenantId);
   }
 
   function isFull(): boolean {
@@ -107,8 +126,9 @@ export function createFrameBatcher(options: FrameBatcherOptions): FrameBatcher {
   return {
     flush,
     open: encoder,
-    added(run) {
+    added(run, tenantId) {
       if (encoder.readings === 1) begin();
+      count(tenantId);
       if (run.frame !== number || !run.isOpen) {
         run.frame = number;
         waiting.push(run.begin());

@@ -131,15 +131,15 @@ export function createIngest(options: IngestOptions): Ingest {
   const { nc, logger, metrics, maxReadingAgeMs, gatewayId = newId(), partitions = 1 } = options;
   const counters = createIngestCounters(metrics);
   const publisher = options.publisher ?? createPublisher({ nc, logger, counters });
+  const usage = createUsage();
   const batchers = Array.from({ length: partitions }, (_, partition) =>
-    createFrameBatcher({ publisher, counters, partition }),
+    createFrameBatcher({ publisher, counters, partition, stored: (tenantId, many) => usage.stored(tenantId, many) }),
   );
-  const keeper = createRejectionKeeper({ publisher, onSampledOut: counters.sampledOut });
+  const keeper = createRejectionKeeper({ publisher, onSampledOut: (count) => counters.sampledOut(count) });
   const seen = startSeen({ nc, gateway: gatewayId, isAvailable: () => publisher.available });
   const bounds = { maxAgeMs: maxReadingAgeMs, conversions: createConversions() };
   const judge = createJudge();
   const plain = createPlainPath(bounds);
-  const usage = createUsage();
   const limits = createLimits({ defaults: options.limits ?? {}, usage });
   const usageReport = startUsageReport({ usage, publisher, logger });
   measureUsage(usage, metrics);
@@ -172,12 +172,8 @@ export function createIngest(options: IngestOptions): Ingest {
     }
     const count = readings.length;
     batcherOf(access).add(readings, (error) => {
-      if (error !== undefined) {
-        done({ kind: "failed", error });
-        return;
-      }
-      usage.stored(access.tenantId, count);
-      done(count === 1 ? ONE_STORED : { kind: "stored", readings: count });
+      if (error !== undefined) done({ kind: "failed", error });
+      else done(count === 1 ? ONE_STORED : { kind: "stored", readings: count });
     });
   }
 
@@ -249,7 +245,7 @@ export function createIngest(options: IngestOptions): Ingest {
       usage.received(access.tenantId, to - from);
       const batcher = batcherOf(access);
       plain.write(access, shape, bytes, to - from, receivedAt, batcher.open);
-      batcher.added(run);
+      batcher.added(run, access.tenantId);
       return true;
     },
     acceptMeasurements(access, measurements, payload, source, done) {

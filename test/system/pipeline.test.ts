@@ -38,6 +38,11 @@ function device(n: number) {
   return found;
 }
 
+/** In SenML. */
+function pack(unit: string, value: number) {
+  return [{ n: "temperature", u: unit, v: value, t: start / 1_000 }];
+}
+
 async function post(n: number, body: unknown, type = "application/json"): Promise<Response> {
   const { deviceId, key } = device(n);
   return fetch(`${fleetlog.httpUrl}/v1/${fleet.tenant}/${deviceId}/telemetry`, {
@@ -104,7 +109,6 @@ it("makes of raw values what people and integrators are told, doubts included", 
 });
 
 it("converts units, and refuses those of another kind by name", async () => {
-  const pack = (unit: string, value: number) => [{ n: "temperature", u: unit, v: value, t: start / 1_000 }];
   expect((await post(1, pack("K", 300), "application/senml+json")).status).toBe(202);
   const refused = await post(1, pack("%RH", 300), "application/senml+json");
   expect(refused.status).toBe(422);

@@ -10,6 +10,7 @@ import type { Ingest, Outcome, Source } from "../ingest.js";
 import { refusal } from "../pipeline/refusal.js";
 
 const MAX_LINES = 10_000;
+const LINE_FEED = 0x0a;
 /** Lines that are under way at one time: between two such portions others get their turn, and the storage is asked for room. */
 const PORTION = 250;
 /** Refused lines that the answer lists; the others are counted, and all are kept. */
@@ -86,12 +87,22 @@ function failed(outcome: BatchOutcome, code: ErrorCode, message: string): BatchO
   return { ...outcome, failed: { code, message } };
 }
 
+/** For the limits, before anything else is done with the batch; blank lines count. At least 1, at most as many as a batch may have. */
+export function countLines(body: Buffer): number {
+  let lines = 0;
+  for (let from = 0; from < body.length && lines < MAX_LINES; lines += 1) {
+    const end = body.indexOf(LINE_FEED, from);
+    from = end === -1 ? body.length : end + 1;
+  }
+  return Math.max(1, lines);
+}
+
 /** Blank lines are none. Stops one beyond the bound: a body of nothing but line ends costs no more. */
 function* linesOf(body: Buffer): Iterable<{ readonly number: number; readonly bytes: Buffer }> {
   let number = 0;
   let found = 0;
   for (let from = 0; from < body.length && found <= MAX_LINES;) {
-    const end = body.indexOf(0x0a, from);
+    const end = body.indexOf(LINE_FEED, from);
     const to = end === -1 ? body.length : end;
     number += 1;
     const bytes = body.subarray(from, body[to - 1] === 0x0d && to > from ? to - 1 : to);

@@ -11,7 +11,7 @@ import type { Format } from "../codecs/format.js";
 import type { Refusal } from "../pipeline/refusal.js";
 import type { Registry } from "../registry.js";
 import type { UpTopic } from "../topics.js";
-import { takeBatch } from "./batch.js";
+import { countLines, takeBatch } from "./batch.js";
 import { isLines, kindOf, LINES_TYPES, tooLarge, unpack } from "./content.js";
 import type { ContentKind } from "./content.js";
 import { createPlaces, createRoom } from "./room.js";
@@ -136,7 +136,7 @@ export function registerDeviceRoutes(app: FastifyInstance, deps: DeviceRoutesDep
     const { "content-encoding": encoding } = request.headers;
     const sent = Buffer.isBuffer(request.body) ? request.body : NOTHING;
     const payload = await unpack(sent, encoding, kind.isBatch ? maxBatchBytes : maxPayloadBytes);
-    const wait = ingest.limits.take(access, payload.length);
+    const wait = ingest.limits.take(access, payload.length, kind.isBatch ? countLines(payload) : 1);
     if (wait !== undefined) {
       reply.header("retry-after", String(Math.max(1, Math.ceil(wait.waitMs / 1_000))));
       return answerError(reply, "LIMIT_EXCEEDED", wait.limit);

@@ -21,8 +21,9 @@ export interface Limits {
    * Counts a message against the device's, the tenant's and the platform's buckets. `undefined`: it fits, and is counted.
    * Otherwise nothing is counted: a door that can hold its sender back (MQTT: it stops reading the socket) does so for
    * `waitMs` and asks again; one that cannot (HTTP, CoAP) refuses with LIMIT_EXCEEDED, `limit` and Retry-After.
+   * A batch counts as so many messages, which pass together or not at all.
    */
-  take(access: DeviceAccess, bytes: number): Wait | undefined;
+  take(access: DeviceAccess, bytes: number, messages?: number): Wait | undefined;
   /** Counts a connection that has logged in; LIMIT_EXCEEDED when there are too many. Each success is answered by one `disconnected`. */
   connected(access: DeviceAccess): Refusal | undefined;
   disconnected(access: DeviceAccess): void;
@@ -132,27 +133,27 @@ export function createLimits(options: LimitsOptions): Limits & Running {
   }
 
   return {
-    take(access, bytes) {
+    take(access, bytes, messages = 1) {
       const now = clock();
       const tenant = tenantOf(access, now);
       const device = deviceOf(tenant, access, now);
-      const forDevice = device.waitFor(bytes, now);
-      const forTenant = tenant.meter.waitFor(bytes, now);
-      const forPlatform = platform.waitFor(bytes, now);
+      const forDevice = device.waitFor(messages, bytes, now);
+      const forTenant = tenant.meter.waitFor(messages, bytes, now);
+      const forPlatform = platform.waitFor(messages, bytes, now);
       if (forDevice + forTenant + forPlatform === 0) {
-        device.take(bytes);
-        tenant.meter.take(bytes);
-        platform.take(bytes);
+        device.take(messages, bytes);
+        tenant.meter.take(messages, bytes);
+        platform.take(messages, bytes);
         return undefined;
       }
       usage.waited(access.tenantId);
       if (forDevice >= forTenant && forDevice >= forPlatform) {
-        return waitOf(forDevice, `device ${access.deviceId}`, device.rule(bytes, now));
+        return waitOf(forDevice, `device ${access.deviceId}`, device.rule(messages, bytes, now));
       }
       if (forTenant >= forPlatform) {
-        return waitOf(forTenant, `tenant ${access.tenantId}`, tenant.meter.rule(bytes, now));
+        return waitOf(forTenant, `tenant ${access.tenantId}`, tenant.meter.rule(messages, bytes, now));
       }
-      return waitOf(forPlatform, "the platform", platform.rule(bytes, now));
+      return waitOf(forPlatform, "the platform", platform.rule(messages, bytes, now));
     },
     connected(access) {
       const now = clock();

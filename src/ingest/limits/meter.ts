@@ -23,25 +23,25 @@ export class Meter {
     this.#bytes = changed(this.#bytes, limits.bytes, now);
   }
 
-  /** Ms until a message of so many bytes fits; 0 when it does now. */
-  waitFor(bytes: number, now: number): number {
-    const forMessages = this.#messages === undefined ? 0 : this.#messages.waitFor(1, now);
+  /** Ms until so many messages of so many bytes together fit; 0 when they do now. */
+  waitFor(messages: number, bytes: number, now: number): number {
+    const forMessages = this.#messages === undefined ? 0 : this.#messages.waitFor(messages, now);
     const forBytes = this.#bytes === undefined ? 0 : this.#bytes.waitFor(bytes, now);
     return forMessages > forBytes ? forMessages : forBytes;
   }
 
-  take(bytes: number): void {
-    this.#messages?.take(1);
+  take(messages: number, bytes: number): void {
+    this.#messages?.take(messages);
     this.#bytes?.take(bytes);
   }
 
   /** Whose limit a message has to wait for longest, in words: "2,000 messages a second, 20,000 at once". */
-  rule(bytes: number, now: number): string {
-    const { messages, bytes: ofBytes } = this.#limits;
-    const forMessages = this.#messages?.waitFor(1, now) ?? 0;
+  rule(messages: number, bytes: number, now: number): string {
+    const { messages: ofMessages, bytes: ofBytes } = this.#limits;
+    const forMessages = this.#messages?.waitFor(messages, now) ?? 0;
     const forBytes = this.#bytes?.waitFor(bytes, now) ?? 0;
     const isBytes = forBytes > forMessages;
-    const rate = isBytes ? ofBytes : messages;
+    const rate = isBytes ? ofBytes : ofMessages;
     return `${count(rate?.perSecond)} ${isBytes ? "bytes" : "messages"} a second, ${count(rate?.burst)} at once`;
   }
 

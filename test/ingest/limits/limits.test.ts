@@ -155,6 +155,15 @@ describe("a message", () => {
     expect(limits.take(elsewhere, 1)).toBeUndefined();
   });
 
+  it("in a batch counts for itself: the batch passes as a whole, and is paid for afterwards", () => {
+    const limits = limitsOf({ device: { messages: { perSecond: 10, burst: 10 } } });
+    expect(limits.take(d1, 1, 30)).toBeUndefined();
+    expect(limits.take(d1, 1)).toMatchObject({ waitMs: 2_100 });
+    limits.pass(2_500);
+    expect(limits.take(d1, 1, 6)).toMatchObject({ waitMs: 100 });
+    expect(limits.take(d1, 1, 5)).toBeUndefined();
+  });
+
   it("passes where there are no limits", () => {
     const limits = limitsOf({});
     for (let time = 0; time < 1_000; time += 1) expect(limits.take(d1, 1e9)).toBeUndefined();
