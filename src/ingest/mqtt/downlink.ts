@@ -103,6 +103,11 @@ export class Downlink {
     return { ...match, messageId: this.#nextMessageId(undefined), dup: false };
   }
 
+  /** A debt found no place, and comes when another is acknowledged. */
+  get isWaiting(): boolean {
+    return this.#isWaiting;
+  }
+
   /** A place for a debt; `undefined` where it was sent already, nobody asked for it, or the client must acknowledge others first. */
   due({ key, version, topic }: Owed): DownMessage | undefined {
     if (this.#sent.get(key) === version) return undefined;

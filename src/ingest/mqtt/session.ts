@@ -74,6 +74,7 @@ export class Session {
   readonly clientId: string;
   #will: Will | undefined;
   #isOver = false;
+  #isDueSoon = false;
   readonly #deps: SessionDeps;
   readonly #speaker: Speaker;
   readonly #downlink: Downlink;
@@ -91,7 +92,7 @@ export class Session {
     this.#deps = deps;
     const { ingest, registry, logger, lastHeardAt } = deps;
     const send = (topic: string, payload: string | Uint8Array): void => this.#sendSubscribed(topic, payload);
-    const owesMore = (): void => this.#sendDue();
+    const owesMore = (): void => this.#sendDueSoon();
     this.#speaker = new Speaker({ ingest, registry, logger, door: "mqtt", send, owesMore, lastHeardAt }, access);
     this.#downlink = new Downlink(deps.receiveMaximum, deps.state.sent);
     this.#plain = new PlainPublishes(ingest, access, this.#acks, (entry, outcome) => this.#answered(entry, outcome));
@@ -124,7 +125,7 @@ export class Session {
       case "publish":
         return this.#publish(packet);
       case "puback":
-        if (this.#downlink.acknowledged(packet.messageId ?? 0)) this.#sendDue();
+        if (this.#downlink.acknowledged(packet.messageId ?? 0)) this.#sendDueSoon();
         return undefined;
       case "pubrel":
         this.#exactlyOnce ??= this.#createExactlyOnce();
@@ -467,13 +468,27 @@ export class Session {
     return this.#deps.disconnected();
   }
 
+  /** Once for all acknowledgements of a chunk: what a gateway is owed for its devices may be a long list. */
+  #sendDueSoon(): void {
+    if (this.#isDueSoon) return;
+    this.#isDueSoon = true;
+    queueMicrotask(() => {
+      this.#isDueSoon = false;
+      this.#sendDue();
+    });
+  }
+
   /** Sends what the device is owed, and has asked for. */
   #sendDue(): void {
     if (this.#isOver || !this.#downlink.hasSubscriptions) return;
     let sends = false;
     for (const owed of this.#speaker.owed()) {
       const message = this.#downlink.due(owed);
-      if (message === undefined) continue;
+      if (message === undefined) {
+        // Its acknowledgements bring us back here.
+        if (this.#downlink.isWaiting) break;
+        continue;
+      }
       sends ||= message.messageId > 0;
       this.#send(message, owed.topic, owed.payload(), {});
     }

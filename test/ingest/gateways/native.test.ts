@@ -160,6 +160,20 @@ describe("its devices' configuration", () => {
     expect(heardByDevice.map(({ topic }) => topic)).toEqual(["v1/acme/d9/config/desired"]);
   });
 
+  test("of very many, though only some may be under way at one time", async () => {
+    const names = Array.from({ length: 100 }, (_, index) => `child-${String(index).padStart(3, "0")}`);
+    const gateway2 = deviceId("gw2");
+    site.under.models.put("acme", "gw2");
+    for (const name of names) {
+      site.under.models.put("acme", name, { gateway: gateway2, configuration: { version: 1, config: { name } } });
+    }
+    const client = await site.under.connect({ username: "acme/gw2", protocolVersion: 4 });
+    const heard = heardBy(client);
+    await client.subscribeAsync("v1/acme/+/config/desired", { qos: 1 });
+    await waitFor(() => heard.length === names.length);
+    expect(heard.map(({ topic }) => topic.split("/")[2]).toSorted()).toEqual(names);
+  });
+
   test("of a stranger is refused when it subscribes", async () => {
     await expect(gateway.subscribeAsync("v1/acme/stranger/config/desired")).rejects.toThrow("error");
     await expect(gateway.subscribeAsync("v1/other/pump1/config/desired")).rejects.toThrow("error");
