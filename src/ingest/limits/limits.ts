@@ -148,12 +148,12 @@ export function createLimits(options: LimitsOptions): Limits & Running {
       }
       usage.waited(access.tenantId);
       if (forDevice >= forTenant && forDevice >= forPlatform) {
-        return waitOf(forDevice, `device ${access.deviceId}`, device.rule(messages, bytes, now));
+        return waitOf(`device ${access.deviceId}`, device.refuse(messages, bytes, now));
       }
       if (forTenant >= forPlatform) {
-        return waitOf(forTenant, `tenant ${access.tenantId}`, tenant.meter.rule(messages, bytes, now));
+        return waitOf(`tenant ${access.tenantId}`, tenant.meter.refuse(messages, bytes, now));
       }
-      return waitOf(forPlatform, "the platform", platform.rule(messages, bytes, now));
+      return waitOf("the platform", platform.refuse(messages, bytes, now));
     },
     connected(access) {
       const now = clock();
@@ -193,6 +193,6 @@ export function createLimits(options: LimitsOptions): Limits & Running {
   };
 }
 
-function waitOf(waitMs: number, who: string, rule: string): Wait {
+function waitOf(who: string, { waitMs, rule }: ReturnType<Meter["refuse"]>): Wait {
   return { waitMs, limit: `the limit of ${who} is reached (${rule}): send more slowly, or ask for a higher limit` };
 }

@@ -1,12 +1,17 @@
 import type { Limits, RateLimit } from "../../domain/tenant/index.js";
 import { TokenBucket } from "./token-bucket.js";
 
+/** Those who wait for one limit are told to come one after the other, within this beyond the first, ms. */
+const MAX_SPREAD_MS = 1_000;
+
 /** What one device, one tenant or the platform has used of its limits. Where there is no limit, nothing is kept. */
 export class Meter {
   connections = 0;
   #limits: Limits = {};
   #messages: TokenBucket | undefined;
   #bytes: TokenBucket | undefined;
+  /** When the last of those who wait was told to come. */
+  #lastTurn = 0;
 
   constructor(limits: Limits, now: number) {
     this.change(limits, now);
@@ -35,14 +40,25 @@ export class Meter {
     this.#bytes?.take(bytes);
   }
 
-  /** Whose limit a message has to wait for longest, in words: "2,000 messages a second, 20,000 at once". */
-  rule(messages: number, bytes: number, now: number): string {
+  /**
+   * For those who do not fit: how long they should wait, and the limit in words ("2,000 messages a second, 20,000 at once").
+   * A thousand connections that wait for one bucket would all come at the moment at which it has room for one: each is told
+   * a time later by what the one before it takes.
+   */
+  refuse(messages: number, bytes: number, now: number): { readonly waitMs: number; readonly rule: string } {
     const { messages: ofMessages, bytes: ofBytes } = this.#limits;
     const forMessages = this.#messages?.waitFor(messages, now) ?? 0;
     const forBytes = this.#bytes?.waitFor(bytes, now) ?? 0;
     const isBytes = forBytes > forMessages;
-    const rate = isBytes ? ofBytes : ofMessages;
-    return `${count(rate?.perSecond)} ${isBytes ? "bytes" : "messages"} a second, ${count(rate?.burst)} at once`;
+    const { perSecond, burst } = (isBytes ? ofBytes : ofMessages) ?? { perSecond: 0, burst: 0 };
+    const waitMs = isBytes ? forBytes : forMessages;
+    const due = now + waitMs;
+    const turn = this.#lastTurn + ((isBytes ? bytes : messages) * 1_000) / perSecond;
+    this.#lastTurn = turn > due && turn <= due + MAX_SPREAD_MS ? turn : due;
+    return {
+      waitMs: Math.ceil(this.#lastTurn - now),
+      rule: `${count(perSecond)} ${isBytes ? "bytes" : "messages"} a second, ${count(burst)} at once`,
+    };
   }
 
   get isFull(): boolean {
@@ -62,6 +78,6 @@ function changed(held: TokenBucket | undefined, limit: RateLimit | undefined, no
   return held;
 }
 
-function count(value: number | undefined): string {
-  return (value ?? 0).toLocaleString("en-US");
+function count(value: number): string {
+  return value.toLocaleString("en-US");
 }
