@@ -52,7 +52,8 @@ async function connect(url: string, options: Partial<IClientOptions>): Promise<M
   return client;
 }
 
-const numbers = (): unknown[] => feed.readings.map(({ values }) => values["n"]).toSorted();
+const numbers = (): unknown[] =>
+  feed.readings.map(({ values }) => values["n"]).toSorted((a, b) => Number(a) - Number(b));
 
 describe.each(["mqtt", "mqtts", "ws", "wss"] as const)("mqtt.js over %s", (way) => {
   test.each([4, 5] as const)(
@@ -93,13 +94,13 @@ test("mqtt.js 5 with automatic topic aliases", async () => {
   expect(numbers()).toEqual([1, 2, 3]);
 });
 
-describe.skipIf(mosquitto === undefined)("Mosquitto's clients", () => {
-  const common = (secure: boolean): string[] => [
-    ...["-h", "localhost", "-p", String(secure ? under.tlsPort : under.gateway.port)],
-    ...["-u", "acme/d1", "-P", KEY],
-    ...(secure ? ["--cafile", under.caFile] : []),
-  ];
+function common(secure: boolean): string[] {
+  const port = String(secure ? under.tlsPort : under.gateway.port);
+  const who = ["-h", "localhost", "-p", port, "-u", "acme/d1", "-P", KEY];
+  return secure ? [...who, "--cafile", under.caFile] : who;
+}
 
+describe.skipIf(mosquitto === undefined)("Mosquitto's clients", () => {
   test.each(
     (["mqttv31", "mqttv311", "mqttv5"] as const).flatMap((version) =>
       [0, 1, 2].flatMap((qos) => [false, true].map((secure) => [version, qos, secure] as const)),
@@ -107,6 +108,7 @@ describe.skipIf(mosquitto === undefined)("Mosquitto's clients", () => {
   )("mosquitto_pub -V %s -q %s, TLS: %s", async (version, qos, secure) => {
     await run("mosquitto_pub", [...common(secure), "-V", version, "-q", String(qos), "-t", TELEMETRY, "-m", '{"n":1}']);
     await waitFor(() => feed.readings.length === 1);
+    expect(feed.readings[0]?.values).toEqual({ n: 1 });
   });
 
   test("mosquitto_pub -V 5 is told why", async () => {
@@ -160,6 +162,7 @@ describe.skipIf(mosquitto === undefined)("Mosquitto's clients", () => {
         );
         await waitFor(() => output.includes(`"version":${version}`));
       }
+      expect(output.trim().split("\n")).toHaveLength(3);
     } finally {
       child.kill();
     }

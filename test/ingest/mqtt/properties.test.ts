@@ -106,7 +106,7 @@ describe("CONNACK", () => {
   ])("%s is a protocol error", async (_what, properties, code) => {
     const client = await overTcp(under.gateway.port, 5);
     // The packet's writer refuses a 0: it is put in by hand, as the property's last byte.
-    const bytes = (await import("mqtt-packet")).generate(connectPacket(5, { properties: { ...one(properties) } }));
+    const bytes = (await import("mqtt-packet")).generate(connectPacket(5, { properties: one(properties) }));
     const at = bytes.indexOf(Object.keys(properties)[0] === "receiveMaximum" ? 0x21 : 0x27, 12);
     bytes[at + (Object.keys(properties)[0] === "receiveMaximum" ? 2 : 4)] = 0;
     client.write(bytes);

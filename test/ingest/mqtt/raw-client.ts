@@ -70,7 +70,7 @@ export class RawClient {
   /** Resolves with the DISCONNECT that came before the end, if one came. */
   async ended(): Promise<Received<"disconnect"> | undefined> {
     await waitFor(() => this.isClosed, { what: "the end of the connection" });
-    return this.packets.find((packet) => packet.cmd === "disconnect") as Received<"disconnect"> | undefined;
+    return this.packets.find((packet): packet is Received<"disconnect"> => packet.cmd === "disconnect");
   }
 
   destroy(): void {

@@ -229,6 +229,7 @@ describe("a session that goes on", () => {
     second.publish(TELEMETRY, '{"n":1}', { qos: 2, messageId: 5 });
     await second.next("pubrec");
     await waitFor(() => feed.readings.length === 2);
+    expect(feed.readings[0]?.values).toEqual(feed.readings[1]?.values);
     second.destroy();
   });
 });

@@ -37,25 +37,26 @@ test.each([
   const client = await overWebSocket(under.urls.ws, version, protocol);
   await client.connect();
   client.publish("v1/acme/d1/telemetry", '{"n":1}', { qos: 2, messageId: 1 });
-  await client.next("pubrec");
+  expect((await client.next("pubrec")).messageId).toBe(1);
   client.send({ cmd: "disconnect" });
   await client.ended();
 });
+
+const publish = (id: number): Buffer =>
+  generate({
+    cmd: "publish",
+    topic: "v1/acme/d1/telemetry",
+    payload: `{"n":${id}}`,
+    qos: 1,
+    messageId: id,
+    dup: false,
+    retain: false,
+  });
 
 test("packets span frames, and frames hold several packets", async () => {
   const raw = await socket();
   const received: Buffer[] = [];
   raw.on("message", (data: Buffer) => received.push(data));
-  const publish = (id: number): Buffer =>
-    generate({
-      cmd: "publish",
-      topic: "v1/acme/d1/telemetry",
-      payload: `{"n":${id}}`,
-      qos: 1,
-      messageId: id,
-      dup: false,
-      retain: false,
-    });
   const bytes = Buffer.concat([generate(connectPacket(4)), publish(1), publish(2), publish(3)]);
   for (const byte of bytes.subarray(0, 40)) raw.send(Buffer.from([byte]));
   raw.send(bytes.subarray(40));

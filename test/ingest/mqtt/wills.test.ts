@@ -66,12 +66,13 @@ async function mark(): Promise<number> {
   return feed.readings.filter(({ values }) => values["dying"] === 1).length;
 }
 
+const willStored = (): Promise<boolean> => waitFor(() => wills() === 1);
 const wills = (): number => feed.readings.filter(({ values }) => values["dying"] === 1).length;
 
 test.each([0, 1, 2] as const)("a will of QoS %s is stored when the connection is lost", async (qos) => {
   const client = await open(5, { will: will({ qos }) });
   client.destroy();
-  await waitFor(() => wills() === 1);
+  await expect(willStored()).resolves.toBe(true);
 });
 
 test("DISCONNECT takes it back, and with reason 0x04 does not", async () => {
@@ -87,7 +88,7 @@ test("DISCONNECT takes it back, and with reason 0x04 does not", async () => {
 test("a protocol error has the will sent", async () => {
   const client = await open(5, { will: will() });
   client.write(Buffer.from([0x36, 5, 0, 1, 0x61, 0, 1]));
-  await waitFor(() => wills() === 1);
+  await expect(willStored()).resolves.toBe(true);
 });
 
 test("its content type chooses the codec", async () => {
@@ -95,7 +96,7 @@ test("its content type chooses the codec", async () => {
   const payload = Buffer.from([0xa1, 0x65, 0x64, 0x79, 0x69, 0x6e, 0x67, 0x01]);
   const client = await open(5, { will: will({ payload, properties: { contentType: "application/cbor" } }) });
   client.destroy();
-  await waitFor(() => wills() === 1);
+  await expect(willStored()).resolves.toBe(true);
 });
 
 test("a delayed will comes when its delay has passed, with that time, and no sooner than the session's end allows", async () => {
@@ -110,7 +111,7 @@ test("a delayed will comes when its delay has passed, with that time, and no soo
 test("the delay is no longer than the session lives", async () => {
   const client = await open(5, delayed(3_600, 1));
   client.destroy();
-  await waitFor(() => wills() === 1);
+  await expect(willStored()).resolves.toBe(true);
 });
 
 test.each([
@@ -133,7 +134,7 @@ test("a clean start ends the session, and with it the wait", async () => {
   client.destroy();
   await waitFor(async () => (await lastRecord())?.["will"] !== undefined);
   const other = await open(5, { clean: true, clientId: "steady" }, two);
-  await waitFor(() => wills() === 1);
+  await expect(willStored()).resolves.toBe(true);
   other.destroy();
 });
 
