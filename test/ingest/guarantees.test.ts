@@ -112,7 +112,7 @@ describe("acknowledged means stored", () => {
     await client.publishAsync("v1/acme/d1/telemetry", '{"relayed":true}', { qos: 1 });
     await waitFor(() => relayed.some(({ values }) => values["relayed"] === true));
     expect(await framesWaiting(nats.nc)).toBeGreaterThan(0);
-    const feeds = (["writer", "processor"] as const).map((consumer) =>
+    const feeds = (["writer", "processor", "rollup"] as const).map((consumer) =>
       feedFrames({ nc: nats.nc, consumer, logger: silentLogger }),
     );
     const finished = feeds.map(async (feed) => {
