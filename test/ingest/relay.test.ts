@@ -1,5 +1,4 @@
 import { RetentionPolicy, StorageType } from "nats";
-import type { Msg } from "nats";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { deviceId, deviceTypeId, tenantId } from "../../src/domain/ids.js";
 import { encodeFrame, startRelay } from "../../src/ingest/index.js";
@@ -39,16 +38,14 @@ async function store(...readings: readonly Reading[]): Promise<void> {
   await nats.nc.jetstream().publish(subjects.frames(0), encodeFrame(readings));
 }
 
-function listen(subject: string): { readonly heard: RelayedReading[]; readonly raw: Msg[]; stop(): void } {
+function listen(subject: string): { readonly heard: RelayedReading[]; readonly stop: () => void } {
   const heard: RelayedReading[] = [];
-  const raw: Msg[] = [];
   const subscription = nats.nc.subscribe(subject, {
     callback: (_error, message) => {
-      raw.push(message);
       heard.push(message.json<RelayedReading>());
     },
   });
-  return { heard, raw, stop: () => subscription.unsubscribe() };
+  return { heard, stop: () => subscription.unsubscribe() };
 }
 
 async function relayed(): Promise<void> {
