@@ -5,11 +5,13 @@
 import { parseArgs } from "node:util";
 import { alerts } from "./alerts.js";
 import { codecs } from "./codecs.js";
+import { catchUp } from "./catch-up.js";
 import { commands } from "./commands.js";
 import { documents } from "./documents.js";
 import { eventstore } from "./eventstore.js";
 import { ingest } from "./ingest.js";
 import { latency } from "./latency.js";
+import { overload } from "./overload.js";
 import { projections } from "./projections.js";
 import { queries } from "./queries.js";
 import type { Bench, Sizes } from "./support/bench.js";
@@ -18,6 +20,8 @@ import { table } from "./support/table.js";
 const benches: Readonly<Record<string, Bench>> = {
   ingest,
   latency,
+  overload,
+  "catch-up": catchUp,
   codecs,
   alerts,
   commands,

@@ -1,3 +1,4 @@
+import { deferred } from "../../src/platform/deferred.js";
 import { describe, expect, it } from "vitest";
 import { createCircuitBreaker } from "../../src/platform/circuit-breaker.js";
 import type { CircuitBreaker } from "../../src/platform/circuit-breaker.js";
@@ -56,11 +57,11 @@ describe("a circuit breaker", () => {
     const { circuit, pass } = breaker();
     await fail(circuit, 3);
     pass(200);
-    let finish: (value: string) => void = () => undefined;
-    const probe = circuit.run(() => new Promise<string>((resolve) => (finish = resolve)));
+    const answer = deferred<string>();
+    const probe = circuit.run(() => answer.promise);
     expect(circuit.state).toBe("half-open");
     await expect(circuit.run(fine)).rejects.toMatchObject({ code: "UNAVAILABLE" });
-    finish("fine");
+    answer.resolve("fine");
     expect(await probe).toBe("fine");
     expect(circuit.state).toBe("closed");
     expect(await circuit.run(fine)).toBe("fine");
