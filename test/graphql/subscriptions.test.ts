@@ -24,10 +24,10 @@ const ALERTS = `subscription ($severities: [Severity!], $deviceId: ID) {
   alertChanged(severities: $severities, deviceId: $deviceId) { alertId status severity deviceId device { deviceId } }
 }`;
 
-const reading = (values: Record<string, unknown>, ts = 1_700_000_000_000) =>
+const reading = (values: Record<string, unknown>, quality?: Record<string, string>, ts = 1_700_000_000_000) =>
   api.river.nats.publish(
     subjects.telemetry(tenant, "press-1"),
-    JSON.stringify({ ts, receivedAt: ts + 5, deviceType: "press", values }),
+    JSON.stringify({ ts, receivedAt: ts + 5, deviceType: "press", values, quality }),
   );
 
 describe("alertChanged", () => {
@@ -120,7 +120,7 @@ it("shows with each event the world as it is then", async () => {
 
 describe("telemetryReceived", () => {
   const TELEMETRY = `subscription ($id: ID!, $metrics: [String!]) {
-    telemetryReceived(deviceId: $id, metrics: $metrics) { deviceId deviceType timestamp receivedAt values }
+    telemetryReceived(deviceId: $id, metrics: $metrics) { deviceId deviceType timestamp receivedAt values quality }
   }`;
   it("gives each reading of a device, or the metrics chosen", async () => {
     const socket = api.socket(viewer);
@@ -128,7 +128,7 @@ describe("telemetryReceived", () => {
     const some = follow(socket, TELEMETRY, { id: "press-1", metrics: ["temperature"] });
     await subscribed(api, 2);
     reading({ pressure: 2 });
-    reading({ temperature: 21.5, pressure: 3, state: "on" });
+    reading({ temperature: 21.5, pressure: 3, state: "on" }, { temperature: "range|spike", pressure: "late" });
     await waitFor(() => all.results.length === 2 && some.results.length === 1);
     expect(some.results[0]).toEqual({
       data: {
@@ -138,6 +138,7 @@ describe("telemetryReceived", () => {
           timestamp: "2023-11-14T22:13:20.000Z",
           receivedAt: "2023-11-14T22:13:20.005Z",
           values: { temperature: 21.5 },
+          quality: { temperature: ["range", "spike"] },
         },
       },
     });

@@ -4,6 +4,7 @@ import { deviceId as checkedDeviceId } from "../../domain/ids.js";
 import { subjects } from "../../platform/subjects.js";
 import type { GraphqlContext } from "../context.js";
 import { tenantOf } from "../context.js";
+import { flagsOf } from "./latest.js";
 import type { LiveReading } from "./type.js";
 import { TelemetryReading } from "./type.js";
 
@@ -18,6 +19,8 @@ interface PublishedReading {
   readonly receivedAt: number;
   readonly deviceType: string;
   readonly values: LiveReading["values"];
+  /** Flags by metric, joined by "|". */
+  readonly quality?: Readonly<Record<string, string>>;
 }
 
 @Resolver()
@@ -40,10 +43,18 @@ function readings({ deviceId: id, metrics }: TelemetryReceivedArgs, context: Gra
   // Checked before it becomes part of a subject: "*" and ">" are no ids.
   const deviceId = checkedDeviceId(id);
   return context.feed.subscribe(subjects.telemetry(tenantOf(context), deviceId), (message) => {
-    const { ts, receivedAt, deviceType, values } = message as PublishedReading;
+    const { ts, receivedAt, deviceType, values, quality = {} } = message as PublishedReading;
     const wanted = metrics === null || metrics === undefined ? values : chosen(values, metrics);
     if (Object.keys(wanted).length === 0) return undefined;
-    return { deviceId, deviceType, timestamp: ts, receivedAt, values: wanted } satisfies LiveReading;
+    const flags = Object.entries(quality).filter(([metric]) => Object.hasOwn(wanted, metric));
+    return {
+      deviceId,
+      deviceType,
+      timestamp: ts,
+      receivedAt,
+      values: wanted,
+      quality: Object.fromEntries(flags.map(([metric, joined]) => [metric, flagsOf(joined)])),
+    } satisfies LiveReading;
   });
 }
 

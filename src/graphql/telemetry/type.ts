@@ -79,6 +79,7 @@ export interface LiveReading {
   readonly timestamp: number;
   readonly receivedAt: number;
   readonly values: Readonly<Record<string, MetricValue>>;
+  readonly quality: Readonly<Record<string, readonly string[]>>;
 }
 
 @ObjectType({ description: "A reading, once it is stored." })
@@ -97,4 +98,9 @@ export class TelemetryReading {
 
   @Field(() => JsonObject, { description: "The values by metric." })
   readonly values!: Readonly<Record<string, MetricValue>>;
+
+  @Field(() => JsonObject, {
+    description: "Why values are doubtful: a list of flags by metric; metrics without a flag are not in it.",
+  })
+  readonly quality!: Readonly<Record<string, readonly string[]>>;
 }
