@@ -55,6 +55,8 @@ function startDoor(shown: ServerCertificate): Promise<CoapDoor> {
     port: 0,
     maxPayloadBytes: 10_000,
     drainMs: 500,
+    // However long this machine takes: the answer comes in the acknowledgement.
+    acknowledgeAfterMs: 60_000,
     certificate: shown,
   });
 }

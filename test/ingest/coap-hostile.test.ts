@@ -35,7 +35,7 @@ beforeAll(async () => {
   under.models.put("acme", "d1");
   certificate = await loadServerCertificate({ dataDir: dir, logger: silentLogger });
   const deps = { ingest: under.ingest, registry: under.registry, logger: silentLogger };
-  const options = { host: "127.0.0.1", port: 0, maxPayloadBytes: 10_000, drainMs: 1_000 };
+  const options = { host: "127.0.0.1", port: 0, maxPayloadBytes: 10_000, drainMs: 1_000, acknowledgeAfterMs: 60_000 };
   door = await startCoapDoor(deps, options);
   secure = await startCoapsDoor(deps, { ...options, certificate });
 });

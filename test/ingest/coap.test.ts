@@ -28,7 +28,8 @@ beforeAll(async () => {
   const { ingest, registry } = under;
   door = await startCoapDoor(
     { ingest, registry, logger: silentLogger },
-    { host: "127.0.0.1", port: 0, maxPayloadBytes: MAX_PAYLOAD, drainMs: 1_000 },
+    // However long this machine takes: the answer comes in the acknowledgement.
+    { host: "127.0.0.1", port: 0, maxPayloadBytes: MAX_PAYLOAD, drainMs: 1_000, acknowledgeAfterMs: 60_000 },
   );
   const feed = feedFrames({ nc: nats.nc, consumer: "writer", logger: silentLogger });
   stopFeed = () => feed.stop();
@@ -181,6 +182,11 @@ describe("a request", () => {
   });
 
   test("what takes long is acknowledged first and answered separately, until that is acknowledged", async () => {
+    const deps = { ingest: under.ingest, registry: under.registry, logger: silentLogger };
+    const options = { host: "127.0.0.1", port: 0, maxPayloadBytes: MAX_PAYLOAD, drainMs: 1_000 };
+    const slow = await startCoapDoor(deps, { ...options, acknowledgeAfterMs: 50 });
+    client.close();
+    client = await rawClient(slow.port);
     process.kill(nats.server.pid() ?? 0, "SIGSTOP");
     const packet = request({ path: "v1/acme/d1/telemetry", query, payload: '{"slow":1}' });
     client.send(packet);
@@ -194,6 +200,7 @@ describe("a request", () => {
     expect(again).toMatchObject({ code: "2.04", messageId: first.messageId });
     client.send({ code: "0.00", ack: true, messageId: first.messageId });
     await waitFor(() => readings.filter(({ values }) => values["slow"] === 1).length === 1);
+    await slow.stop();
   });
 });
 

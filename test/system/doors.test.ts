@@ -84,7 +84,12 @@ describe("the doors of a platform that is up", () => {
   it("CoAP over UDP", async () => {
     const { deviceId, key } = device(1);
     const socket = createSocket("udp4");
-    const answered = new Promise<Buffer>((resolve) => socket.once("message", resolve));
+    const answered = new Promise<Buffer>((resolve) => {
+      // On a busy machine an empty acknowledgement may come first.
+      socket.on("message", (answer) => {
+        if (answer[1] !== 0) resolve(answer);
+      });
+    });
     const packet = generate({
       code: "POST",
       confirmable: true,

@@ -31,6 +31,8 @@ export interface CoapDoorOptions {
   readonly maxPayloadBytes: number;
   /** What `stop` waits for answers that are under way. */
   readonly drainMs?: number;
+  /** An answer that takes longer is announced by an empty acknowledgement, and comes separately. */
+  readonly acknowledgeAfterMs?: number;
 }
 
 export interface CoapDoor extends Running, HasHealth {
@@ -38,19 +40,19 @@ export interface CoapDoor extends Running, HasHealth {
 }
 
 /** What a transport needs of CoAP: where its datagrams go, and whom to tell that a peer is gone. */
-export interface CoapServer {
+interface CoapServer {
   readonly endpoint: Endpoint;
   readonly observers: Observers;
   forget(peer: Peer): void;
   stop(): Promise<void>;
 }
 
-export function createCoapServer(deps: CoapDoorDeps, maxPayloadBytes: number): CoapServer {
+function createCoapServer(deps: CoapDoorDeps, maxPayloadBytes: number, acknowledgeAfterMs?: number): CoapServer {
   const { ingest, registry, logger } = deps;
   const assemblies = createAssemblies({ maxPayloadBytes });
   // Each needs the other: the resources register observers, whom the endpoint tells.
   const handler = createResources({ ...deps, maxPayloadBytes, assemblies, observers: () => observers });
-  const endpoint = createEndpoint(handler);
+  const endpoint = createEndpoint(handler, acknowledgeAfterMs);
   const observers: Observers = createObservers({
     registry,
     endpoint,
@@ -141,12 +143,12 @@ interface Transport {
 async function startDoor(
   name: "coap" | "coaps",
   deps: CoapDoorDeps,
-  { host, port, maxPayloadBytes, drainMs = DRAIN_MS }: CoapDoorOptions,
+  { host, port, maxPayloadBytes, drainMs = DRAIN_MS, acknowledgeAfterMs }: CoapDoorOptions,
   carriedBy: (server: CoapServer, socket: Socket) => Transport,
 ): Promise<CoapDoor> {
   const { logger } = deps;
   const socket = await bindUdp(host, port, name, logger);
-  const server = createCoapServer(deps, maxPayloadBytes);
+  const server = createCoapServer(deps, maxPayloadBytes, acknowledgeAfterMs);
   const transport = carriedBy(server, socket);
   const chosen = socket.address().port;
   let isClosing = false;

@@ -80,7 +80,7 @@ interface OnTheWay {
   timer: NodeJS.Timeout;
 }
 
-export function createEndpoint(handler: Handler): Endpoint {
+export function createEndpoint(handler: Handler, acknowledgeAfterMs = ACK_AFTER): Endpoint {
   /** Oldest first. */
   const exchanges = new Map<string, Exchange>();
   const deliveries = new Map<string, OnTheWay>();
@@ -130,7 +130,8 @@ export function createEndpoint(handler: Handler): Endpoint {
     // Deleted first: the oldest stand first.
     exchanges.delete(key);
     exchanges.set(key, exchange);
-    const ackTimer = request.type === CON ? setTimeout(acknowledge, ACK_AFTER, peer, request.id, exchange) : undefined;
+    const ackTimer =
+      request.type === CON ? setTimeout(acknowledge, acknowledgeAfterMs, peer, request.id, exchange) : undefined;
     void finish(peer, request, key, exchange, ackTimer);
   }
 

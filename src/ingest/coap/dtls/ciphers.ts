@@ -46,7 +46,9 @@ export interface Keys {
 
 export function keysOf(masterSecret: Buffer, clientRandom: Buffer, serverRandom: Buffer): Keys {
   const seed = Buffer.concat([serverRandom, clientRandom]);
-  const block = prf(masterSecret, "key expansion", seed, 2 * (KEY_BYTES + SALT_BYTES));
+  // In memory of its own, because it lives as long as the session: what is cut from a shared piece keeps all of it.
+  const block = Buffer.alloc(2 * (KEY_BYTES + SALT_BYTES));
+  prf(masterSecret, "key expansion", seed, block.length).copy(block);
   const salts = 2 * KEY_BYTES;
   return {
     client: { key: block.subarray(0, KEY_BYTES), salt: block.subarray(salts, salts + SALT_BYTES) },

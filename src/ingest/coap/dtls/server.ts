@@ -98,11 +98,11 @@ export function createDtlsServer(options: DtlsServerOptions): DtlsServer {
       return;
     }
     const before = handshakes.get(address);
-    if (before?.session.hello.random.equals(read.random) === true) {
+    if (before?.session.clientRandom.equals(read.random) === true) {
       before.session.resend();
       return;
     }
-    if (established.get(address)?.session.hello.random.equals(read.random) === true) return;
+    if (established.get(address)?.session.clientRandom.equals(read.random) === true) return;
     if (before !== undefined) leaveHandshakes(before);
     const ofHost = perHost.get(host) ?? 0;
     if (handshakes.size >= MAX_HANDSHAKES || ofHost >= MAX_HANDSHAKES_PER_HOST) return;

@@ -3,7 +3,7 @@
  * none asked of the client (its key is in each request). No resumption, no renegotiation, no compression.
  */
 import { createECDH, createHash, randomBytes, sign, timingSafeEqual } from "node:crypto";
-import type { ECDH } from "node:crypto";
+import type { ECDH, Hash } from "node:crypto";
 import { keysOf, open, prf, seal, suites } from "./ciphers.js";
 import type { Keys, Suite } from "./ciphers.js";
 import { cut, fragmentsOf, handshakeTypes, messageBytes, Reassembly, uint16, uint16s, vector } from "./handshake.js";
@@ -53,35 +53,54 @@ interface FlightRecord {
   readonly body: Buffer;
 }
 
-export class Session {
+/** What only the handshake needs: let go of when it is done, because there are many sessions. */
+interface Handshake {
   readonly hello: ClientHello;
+  readonly identity: Identity;
+  readonly ecdh: ECDH;
+  readonly serverRandom: Buffer;
+  readonly transcript: Hash;
+  readonly hasExtendedMasterSecret: boolean;
+  masterSecret: Buffer | undefined;
+}
+
+const CHANGE_CIPHER_SPEC = Buffer.from([1]);
+
+export class Session {
+  /** Tells a hello that comes again from a new one. */
+  readonly clientRandom: Buffer;
   isEstablished = false;
-  readonly #options: SessionOptions;
-  readonly #ecdh: ECDH = createECDH("prime256v1");
-  readonly #serverRandom = randomBytes(32);
-  readonly #transcript = createHash("sha256");
-  readonly #hasExtendedMasterSecret: boolean;
+  readonly #options: Pick<SessionOptions, "suite" | "send" | "onEstablished" | "onData" | "onClosed">;
   readonly #window = new ReplayWindow();
   /** The next to write, by epoch. */
   readonly #sequences: [number, number];
   #sendMessageSequence: number;
   #receiveMessageSequence: number;
   #reassembly: Reassembly | undefined;
-  #flight: readonly FlightRecord[] = [];
-  #masterSecret: Buffer | undefined;
+  #flight: readonly FlightRecord[];
   #keys: Keys | undefined;
+  #underway: Handshake | undefined;
 
-  constructor(options: SessionOptions) {
-    const { hello, helloBody, messageSequence, recordSequence } = options;
-    this.hello = hello;
+  constructor({ hello, helloBody, messageSequence, recordSequence, identity, ...options }: SessionOptions) {
+    this.clientRandom = ownCopy(hello.random);
     this.#options = options;
     this.#sequences = [recordSequence, 0];
     this.#sendMessageSequence = messageSequence;
     this.#receiveMessageSequence = messageSequence + 1;
-    this.#hasExtendedMasterSecret = hello.extensions.has(extensionTypes.extendedMasterSecret);
-    this.#ecdh.generateKeys();
-    this.#transcript.update(messageBytes(handshakeTypes.clientHello, messageSequence, helloBody));
-    this.#flight = this.#helloFlight();
+    const ecdh = createECDH("prime256v1");
+    ecdh.generateKeys();
+    const handshake: Handshake = {
+      hello,
+      identity,
+      ecdh,
+      serverRandom: randomBytes(32),
+      transcript: createHash("sha256"),
+      hasExtendedMasterSecret: hello.extensions.has(extensionTypes.extendedMasterSecret),
+      masterSecret: undefined,
+    };
+    handshake.transcript.update(messageBytes(handshakeTypes.clientHello, messageSequence, helloBody));
+    this.#underway = handshake;
+    this.#flight = this.#helloFlight(handshake);
     this.resend();
   }
 
@@ -135,7 +154,8 @@ export class Session {
 
   /** In order only: what comes too early will come again with its flight. */
   #fragment(fragment: Fragment): void {
-    if (fragment.messageSequence !== this.#receiveMessageSequence) return;
+    const handshake = this.#underway;
+    if (handshake === undefined || fragment.messageSequence !== this.#receiveMessageSequence) return;
     const isWhole = fragment.body.length === fragment.length;
     if (!isWhole) this.#reassembly ??= new Reassembly(fragment);
     // A whole one is taken as it is: a forged part of it that came first does not hold it up.
@@ -143,98 +163,62 @@ export class Session {
     if (body === undefined) return;
     this.#reassembly = undefined;
     const { type } = fragment;
-    if (type === handshakeTypes.clientKeyExchange && this.#keys === undefined) this.#keyExchange(fragment, body);
-    else if (type === handshakeTypes.finished && this.#keys !== undefined) this.#finished(fragment, body);
+    if (type === handshakeTypes.clientKeyExchange) this.#keyExchange(handshake, fragment, body);
+    else if (type === handshakeTypes.finished) this.#finished(handshake, fragment, body);
   }
 
-  #keyExchange({ messageSequence }: Fragment, body: Buffer): void {
+  #keyExchange(handshake: Handshake, { messageSequence }: Fragment, body: Buffer): void {
+    const { hello, ecdh, serverRandom, transcript } = handshake;
     const point = body.subarray(1);
-    if (body[0] !== point.length) return;
+    if (body[0] !== point.length || this.#keys !== undefined) return;
     let shared: Buffer;
     try {
-      shared = this.#ecdh.computeSecret(point);
+      shared = ecdh.computeSecret(point);
     } catch {
       // Not a point of the curve: whoever sends that waits in vain.
       return;
     }
     this.#receiveMessageSequence += 1;
-    this.#transcript.update(messageBytes(handshakeTypes.clientKeyExchange, messageSequence, body));
-    const { random } = this.hello;
+    transcript.update(messageBytes(handshakeTypes.clientKeyExchange, messageSequence, body));
     // RFC 7627: bound to the whole handshake where the client knows how.
-    this.#masterSecret = this.#hasExtendedMasterSecret
-      ? prf(shared, "extended master secret", this.#hash(), 48)
-      : prf(shared, "master secret", Buffer.concat([random, this.#serverRandom]), 48);
-    this.#keys = keysOf(this.#masterSecret, random, this.#serverRandom);
+    handshake.masterSecret = handshake.hasExtendedMasterSecret
+      ? prf(shared, "extended master secret", hashOf(transcript), 48)
+      : prf(shared, "master secret", Buffer.concat([hello.random, serverRandom]), 48);
+    this.#keys = keysOf(handshake.masterSecret, hello.random, serverRandom);
   }
 
-  #finished({ messageSequence }: Fragment, body: Buffer): void {
-    const secret = this.#masterSecret;
-    if (secret === undefined) return;
-    const expected = prf(secret, "client finished", this.#hash(), 12);
+  #finished({ masterSecret, transcript }: Handshake, { messageSequence }: Fragment, body: Buffer): void {
+    if (masterSecret === undefined) return;
+    const expected = prf(masterSecret, "client finished", hashOf(transcript), 12);
     if (body.length !== expected.length || !timingSafeEqual(body, expected)) return;
     this.#receiveMessageSequence += 1;
-    this.#transcript.update(messageBytes(handshakeTypes.finished, messageSequence, body));
-    const ours = prf(secret, "server finished", this.#hash(), 12);
+    transcript.update(messageBytes(handshakeTypes.finished, messageSequence, body));
+    const ours = prf(masterSecret, "server finished", hashOf(transcript), 12);
+    const finished = messageBytes(handshakeTypes.finished, this.#sendMessageSequence, ours);
     this.#flight = [
-      { type: contentTypes.changeCipherSpec, epoch: 0, body: Buffer.from([1]) },
-      { type: contentTypes.handshake, epoch: 1, body: this.#message(handshakeTypes.finished, ours)[0] ?? ours },
+      { type: contentTypes.changeCipherSpec, epoch: 0, body: CHANGE_CIPHER_SPEC },
+      { type: contentTypes.handshake, epoch: 1, body: ownCopy(finished) },
     ];
     this.isEstablished = true;
+    this.#underway = undefined;
     this.resend();
     this.#options.onEstablished();
   }
 
-  #helloFlight(): readonly FlightRecord[] {
-    const { identity } = this.#options;
-    const certificates = Buffer.concat(identity.chain.map((der) => vector(3, der)));
-    const messages = [
-      ...this.#message(handshakeTypes.serverHello, this.#serverHello()),
-      ...this.#message(handshakeTypes.certificate, vector(3, certificates)),
-      ...this.#message(handshakeTypes.serverKeyExchange, this.#serverKeyExchange()),
-      ...this.#message(handshakeTypes.serverHelloDone, Buffer.alloc(0)),
+  #helloFlight(handshake: Handshake): readonly FlightRecord[] {
+    const certificates = Buffer.concat(handshake.identity.chain.map((der) => vector(3, der)));
+    const bodies: readonly (readonly [type: number, body: Buffer])[] = [
+      [handshakeTypes.serverHello, serverHello(handshake, this.#options.suite)],
+      [handshakeTypes.certificate, vector(3, certificates)],
+      [handshakeTypes.serverKeyExchange, serverKeyExchange(handshake)],
+      [handshakeTypes.serverHelloDone, Buffer.alloc(0)],
     ];
-    return messages.map((body) => ({ type: contentTypes.handshake, epoch: 0, body }));
-  }
-
-  #serverHello(): Buffer {
-    const { extensions, suites: offered } = this.hello;
-    const answers: Buffer[] = [];
-    if (extensions.has(extensionTypes.renegotiationInfo) || offered.includes(EMPTY_RENEGOTIATION_INFO)) {
-      answers.push(uint16(extensionTypes.renegotiationInfo), vector(2, Buffer.from([0])));
-    }
-    if (this.#hasExtendedMasterSecret) {
-      answers.push(uint16(extensionTypes.extendedMasterSecret), vector(2, Buffer.alloc(0)));
-    }
-    if (extensions.has(extensionTypes.pointFormats)) {
-      answers.push(uint16(extensionTypes.pointFormats), vector(2, Buffer.from([1, 0])));
-    }
-    return Buffer.concat([
-      uint16(DTLS_1_2),
-      this.#serverRandom,
-      vector(1, Buffer.alloc(0)),
-      uint16(this.#options.suite.id),
-      Buffer.from([0]),
-      ...(answers.length === 0 ? [] : [vector(2, Buffer.concat(answers))]),
-    ]);
-  }
-
-  #serverKeyExchange(): Buffer {
-    const { key, signedBy } = this.#options.identity;
-    const parameters = Buffer.concat([Buffer.from([3]), uint16(P256), vector(1, this.#ecdh.getPublicKey())]);
-    const signature = sign("sha256", Buffer.concat([this.hello.random, this.#serverRandom, parameters]), key);
-    return Buffer.concat([parameters, uint16(signedBy === "ec" ? SHA256_ECDSA : SHA256_RSA), vector(2, signature)]);
-  }
-
-  /** The next message of ours, in pieces, and as a part of the handshake's hash. */
-  #message(type: number, body: Buffer): readonly Buffer[] {
-    const messageSequence = this.#sendMessageSequence;
-    this.#sendMessageSequence += 1;
-    this.#transcript.update(messageBytes(type, messageSequence, body));
-    return cut(type, messageSequence, body);
-  }
-
-  #hash(): Buffer {
-    return this.#transcript.copy().digest();
+    return bodies.flatMap(([type, body]) => {
+      const messageSequence = this.#sendMessageSequence;
+      this.#sendMessageSequence += 1;
+      handshake.transcript.update(messageBytes(type, messageSequence, body));
+      return cut(type, messageSequence, body).map((piece) => ({ type: contentTypes.handshake, epoch: 0, body: piece }));
+    });
   }
 
   #record(type: number, epoch: 0 | 1, body: Buffer): Buffer {
@@ -245,4 +229,44 @@ export class Session {
     if (keys === undefined) throw new Error("a record is to be sealed before there are keys");
     return recordBytes({ ...head, fragment: seal(this.#options.suite, keys.server, head, body) });
   }
+}
+
+/** In memory of its own: a few bytes cut from a shared piece would keep all of that. */
+function ownCopy(bytes: Buffer): Buffer {
+  const copy = Buffer.alloc(bytes.length);
+  bytes.copy(copy);
+  return copy;
+}
+
+function hashOf(transcript: Hash): Buffer {
+  return transcript.copy().digest();
+}
+
+function serverHello({ hello, serverRandom, hasExtendedMasterSecret }: Handshake, suite: Suite): Buffer {
+  const { extensions, suites: offered } = hello;
+  const answers: Buffer[] = [];
+  if (extensions.has(extensionTypes.renegotiationInfo) || offered.includes(EMPTY_RENEGOTIATION_INFO)) {
+    answers.push(uint16(extensionTypes.renegotiationInfo), vector(2, Buffer.from([0])));
+  }
+  if (hasExtendedMasterSecret) {
+    answers.push(uint16(extensionTypes.extendedMasterSecret), vector(2, Buffer.alloc(0)));
+  }
+  if (extensions.has(extensionTypes.pointFormats)) {
+    answers.push(uint16(extensionTypes.pointFormats), vector(2, Buffer.from([1, 0])));
+  }
+  return Buffer.concat([
+    uint16(DTLS_1_2),
+    serverRandom,
+    vector(1, Buffer.alloc(0)),
+    uint16(suite.id),
+    Buffer.from([0]),
+    ...(answers.length === 0 ? [] : [vector(2, Buffer.concat(answers))]),
+  ]);
+}
+
+function serverKeyExchange({ hello, identity, ecdh, serverRandom }: Handshake): Buffer {
+  const { key, signedBy } = identity;
+  const parameters = Buffer.concat([Buffer.from([3]), uint16(P256), vector(1, ecdh.getPublicKey())]);
+  const signature = sign("sha256", Buffer.concat([hello.random, serverRandom, parameters]), key);
+  return Buffer.concat([parameters, uint16(signedBy === "ec" ? SHA256_ECDSA : SHA256_RSA), vector(2, signature)]);
 }
