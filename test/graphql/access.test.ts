@@ -105,6 +105,13 @@ describe("nobody asks anything without a token", () => {
 
 describe("another tenant's token", () => {
   const creating = new Set(["registerDevice", "defineDeviceType", "createAlertRule", "setRetention", "tenant"]);
+  /** What fails before anything is looked for, asked as little as can be. */
+  const refusedOtherwise: Readonly<Record<string, string>> = {
+    // It is for those that a filter takes, and there is none.
+    replayRejections: "BAD_REQUEST",
+    // It counts in InfluxDB, which is not there.
+    retentionPreview: "UNAVAILABLE",
+  };
   let stranger: string;
   let other: string;
 
@@ -119,10 +126,12 @@ describe("another tenant's token", () => {
       const before = await everything();
       const answer = await api.ask(stranger, text(idsFor(name)));
       // Queries may answer with nothing at all; mutations must say that there is no such thing.
-      expect(answer.codes.length === 0 && operation === "query" ? ["NOT_FOUND"] : answer.codes).toEqual(["NOT_FOUND"]);
+      const refusal = refusedOtherwise[name] ?? "NOT_FOUND";
+      expect(answer.codes.length === 0 && operation === "query" ? [refusal] : answer.codes).toEqual([refusal]);
       expect(JSON.stringify(answer.data ?? {})).not.toContain(tenant);
       expect(JSON.stringify(answer.data ?? {})).not.toContain(ids["alertId"]);
-      expect(answer.data?.[name] ?? { edges: [] }).toMatchObject({ edges: [] });
+      const found = answer.data?.[name] ?? [];
+      expect(found.edges ?? found).toEqual([]);
       expect(await everything()).toEqual(before);
     },
   );
@@ -181,14 +190,18 @@ describe("roles", () => {
     },
   );
 
-  it.each(["decommissionDevice", "issueCredential", "revokeCredential", "defineDeviceType", "setRetention"])(
-    "%s is for administrators, not operators",
-    async (name) => {
-      const text = fields.find((field) => field.name === name)?.text() ?? "";
-      expect(await allowed("OPERATOR", text)).toBe(false);
-      expect(await allowed("ADMIN", text)).toBe(true);
-    },
-  );
+  it.each([
+    "decommissionDevice",
+    "issueCredential",
+    "revokeCredential",
+    "defineDeviceType",
+    "setRetention",
+    "retentionPreview",
+  ])("%s is for administrators, not operators", async (name) => {
+    const text = fields.find((field) => field.name === name)?.text() ?? "";
+    expect(await allowed("OPERATOR", text)).toBe(false);
+    expect(await allowed("ADMIN", text)).toBe(true);
+  });
 
   it("deviceEvents is for auditors and administrators", async () => {
     const text = `{ deviceEvents(deviceId: "press-1") { totalCount } }`;
@@ -199,7 +212,10 @@ describe("roles", () => {
   });
 
   it.each(
-    overHttp.filter(({ name, operation }) => operation === "query" && !["deviceEvents", "rebuilds"].includes(name)),
+    overHttp.filter(
+      ({ name, operation }) =>
+        operation === "query" && !["deviceEvents", "rebuilds", "retentionPreview"].includes(name),
+    ),
   )("$name is for everyone in the tenant", async ({ text }) => {
     expect(await allowed("VIEWER", text())).toBe(true);
   });
