@@ -58,6 +58,8 @@ interface DeviceMeter {
 }
 
 const MAX_DEVICES = 200_000;
+/** When one has to go. */
+const LOOKED_AT = 64;
 const SWEEP_EVERY_MS = 100;
 /** Looked at in one sweep: so few that no message waits for it. */
 const SWEPT_AT_ONCE = 2_000;
@@ -106,13 +108,22 @@ export function createLimits(options: LimitsOptions): Limits & Running {
     return meter;
   }
 
-  /** The tenant that brings one device too many loses its oldest that is not connected: that one gets a new burst. */
+  /**
+   * The tenant that brings one device too many loses its oldest that is not connected: that one gets a new burst. Where
+   * those that were looked at are all connected, there is one more: connections have a bound of their own.
+   */
   function makeRoom(tenant: TenantMeter): void {
-    for (const [deviceId, { meter }] of tenant.devices) {
-      if (meter.connections > 0) continue;
+    let looked = 0;
+    for (const [deviceId, device] of tenant.devices) {
       tenant.devices.delete(deviceId);
-      devices -= 1;
-      return;
+      if (device.meter.connections === 0) {
+        devices -= 1;
+        return;
+      }
+      // To the end, so that the next one does not look at the same again.
+      tenant.devices.set(deviceId, device);
+      looked += 1;
+      if (looked === LOOKED_AT) return;
     }
   }
 
@@ -128,6 +139,7 @@ export function createLimits(options: LimitsOptions): Limits & Running {
         devices -= 1;
       }
       seen += 1;
+      if (seen % SWEPT_AT_ONCE === 0) yield;
       if (tenant.devices.size === 0 && tenant.meter.isIdle(clock())) tenants.delete(tenantId);
     }
   }
