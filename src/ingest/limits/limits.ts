@@ -64,7 +64,12 @@ const SWEEP_EVERY_MS = 100;
 /** Looked at in one sweep: so few that no message waits for it. */
 const SWEPT_AT_ONCE = 2_000;
 
-export function createLimits(options: LimitsOptions): Limits & Running {
+export interface KeptLimits extends Limits, Running {
+  /** Whose buckets are kept. */
+  readonly devices: number;
+}
+
+export function createLimits(options: LimitsOptions): KeptLimits {
   const { defaults, usage, maxDevices = MAX_DEVICES, clock = () => performance.now() } = options;
   const platform = new Meter(defaults.platform ?? {}, clock());
   const tenants = new Map<string, TenantMeter>();
@@ -197,6 +202,9 @@ export function createLimits(options: LimitsOptions): Limits & Running {
       tenant.meter.connections -= 1;
       platform.connections -= 1;
       usage.connections(access.tenantId, tenant.meter.connections);
+    },
+    get devices() {
+      return devices;
     },
     stop() {
       clearInterval(timer);

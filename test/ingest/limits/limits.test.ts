@@ -5,6 +5,7 @@ import type { DefaultLimits } from "../../../src/ingest/index.js";
 import { createLimits } from "../../../src/ingest/limits/limits.js";
 import { TokenBucket } from "../../../src/ingest/limits/token-bucket.js";
 import { createUsage } from "../../../src/ingest/limits/usage.js";
+import { waitFor } from "../../support/wait-for.js";
 import { accessWith } from "../pipeline/access.js";
 
 const stops: (() => Promise<void>)[] = [];
@@ -22,6 +23,7 @@ function limitsOf(defaults: DefaultLimits, maxDevices?: number) {
   stops.push(() => limits.stop());
   return {
     ...limits,
+    kept: () => limits.devices,
     usage,
     pass: (ms: number) => {
       now += ms;
@@ -234,6 +236,21 @@ describe("a connection", () => {
 });
 
 describe("what is kept of devices", () => {
+  it("goes when it is as good as new, and not before", async () => {
+    const limits = limitsOf({ device: { messages: { perSecond: 1, burst: 10 } } });
+    for (let index = 0; index < 5_000; index += 1) limits.take(accessWith({ deviceId: `x${index}` }), 1);
+    limits.connected(d1);
+    limits.pass(999);
+    limits.take(d2, 1);
+    expect(limits.kept()).toBe(5_002);
+    limits.pass(1);
+    // d1 is connected, and d2 owes still.
+    await waitFor(() => limits.kept() === 2);
+    limits.disconnected(d1);
+    limits.pass(999);
+    await waitFor(() => limits.kept() === 0);
+  });
+
   it("is bounded, and the connected are not forgotten for it", () => {
     const limits = limitsOf({ device: { connections: 1, messages: { perSecond: 1, burst: 1 } } }, 2);
     limits.connected(d1);

@@ -15,6 +15,7 @@ import { FleetlogError } from "../../../src/platform/errors.js";
 import type { Running } from "../../../src/platform/lifecycle.js";
 import { silentLogger } from "../../../src/platform/logger.js";
 import { createMetrics } from "../../../src/platform/metrics.js";
+import { streams, subjects } from "../../../src/platform/subjects.js";
 import { waitFor } from "../../support/wait-for.js";
 import { natsUnderTest, temporaryDir } from "../support.js";
 import type { NatsUnderTest, Temporary } from "../support.js";
@@ -112,6 +113,29 @@ describe("what a tenant uses", () => {
     ]);
     expect(await queries.hours("other", NOON, NOON + HOUR)).toMatchObject([{ messages: 1 }]);
     expect(await queries.hours("acme", NOON + HOUR, NOON + HOUR)).toEqual([]);
+    await keeper.stop();
+  });
+
+  it("is the largest total that was told, whatever comes again, late, or is no word of ours", async () => {
+    const js = nats.nc.jetstream();
+    const total = (messages: number, instance = "p1"): UsageMessage => ({
+      instance,
+      hour: NOON,
+      tenants: [["late", messages, messages, 0, 0, 0, 0]],
+    });
+    await js.publish(subjects.usage, "no JSON");
+    await js.publish(subjects.usage, JSON.stringify({ hour: "noon", tenants: [] }));
+    for (const message of [total(5), total(9), total(9), total(5), total(1, "p2"), total(0, "p3")]) {
+      await js.publish(subjects.usage, JSON.stringify(message));
+    }
+    const keeper = startUsageKeeper({ nc: nats.nc, db: mongo.db, logger });
+    const queries = createUsageQueries(mongo.db);
+    await waitFor(async () => (await queries.hours("late", NOON, NOON + HOUR))[0]?.messages === 10);
+    await waitFor(async () => {
+      const manager = await nats.nc.jetstreamManager();
+      return (await manager.streams.info(streams.usage)).state.messages === 0;
+    });
+    expect(await queries.hours("late", NOON, NOON + HOUR)).toMatchObject([{ messages: 10 }]);
     await keeper.stop();
   });
 
