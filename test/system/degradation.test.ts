@@ -265,6 +265,8 @@ describe("while the event store stands still", () => {
 
 describe("while the document store stands still", () => {
   it("telemetry and alerts flow on, queries are refused as such", async () => {
+    // A process that has never heard of a device cannot know whether it may speak.
+    expect(await send({ level: 1 })).toBe(202);
     await stopped(documents.pid(), "mongodb", async () => {
       await progress(500);
       const { deviceId } = current();
