@@ -29,19 +29,35 @@ function readSet(item: unknown, path: string): Measurement | Refusal {
   const object = item as JsonObject;
   const isLong = Object.hasOwn(object, "values") || Object.hasOwn(object, "ts");
   if (!isLong) return { values: object, path, valuesPath: path };
-  const { ts, values } = object as { readonly ts?: unknown; readonly values?: unknown };
+  const { ts, values, units } = object as {
+    readonly ts?: unknown;
+    readonly values?: unknown;
+    readonly units?: unknown;
+  };
   for (const key of Object.keys(object)) {
-    if (key === "ts" || key === "values") continue;
+    if (key === "ts" || key === "values" || key === "units") continue;
     return refusal(
       "MALFORMED_PAYLOAD",
       `${at(path, key)} does not belong there: beside "ts", metrics stand inside "values"`,
     );
   }
   if (typeof values === "object" && values !== null && !Array.isArray(values)) {
-    return { timestamp: ts, values: values as JsonObject, path, valuesPath: at(path, "values") };
+    const measurement = { timestamp: ts, values: values as JsonObject, path, valuesPath: at(path, "values") };
+    return units === undefined ? measurement : withUnits(measurement, units, at(path, "units"));
   }
   const got = values === undefined ? "nothing" : quoted(values);
   return refusal("MALFORMED_PAYLOAD", `${at(path, "values")}: expected an object of metrics, got ${got}`);
+}
+
+function withUnits(measurement: Measurement, units: unknown, path: string): Measurement | Refusal {
+  if (typeof units !== "object" || units === null || Array.isArray(units)) {
+    return refusal("MALFORMED_PAYLOAD", `${path}: expected an object of units by metric, got ${quoted(units)}`);
+  }
+  const texts = Object.entries(units).filter((entry): entry is [string, string] => typeof entry[1] === "string");
+  const wrong = Object.entries(units).find(([, unit]) => typeof unit !== "string");
+  if (wrong === undefined) return { ...measurement, units: Object.fromEntries(texts) };
+  const [metric, unit] = wrong;
+  return refusal("MALFORMED_PAYLOAD", `${at(path, metric)}: expected a unit in UCUM, got ${quoted(unit)}`);
 }
 
 function at(path: string, key: string): string {

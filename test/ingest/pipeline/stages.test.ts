@@ -65,6 +65,27 @@ describe("a value on its way through the pipeline", () => {
     });
   });
 
+  it("says its unit in JSON beside the values", () => {
+    const access = accessWith({ metrics: [temperature] });
+    const take = (message: unknown): readonly Reading[] | Refusal => {
+      const decoded = decodeTelemetry(access, Buffer.from(JSON.stringify(message)), "json");
+      return "code" in decoded ? decoded : readTelemetry(access, decoded, NOW, limits);
+    };
+    const set = { ts: NOW, values: { temperature: 70.7 }, units: { temperature: "[degF]", other: "m" } };
+    expect(valueOf(take(set))).toBe(21.5);
+    expect(take([set, { ...set, units: { temperature: "kPa" } }])).toEqual({
+      code: "INVALID_VALUE",
+      message: 'readings[1].values.temperature: the unit "kPa" cannot be converted to the device type\'s "Cel"',
+    });
+    expect(take({ ...set, units: { temperature: 1 } })).toEqual({
+      code: "MALFORMED_PAYLOAD",
+      message: "units.temperature: expected a unit in UCUM, got 1",
+    });
+    expect(take({ ...set, units: "[degF]" })).toMatchObject({ code: "MALFORMED_PAYLOAD" });
+    // The short form has no units: the name is a metric's.
+    expect(take({ temperature: 1, units: "x" })).toMatchObject({ code: "UNKNOWN_METRIC" });
+  });
+
   it("stays as it is where the type names no unit, and where it is no number", () => {
     expect(valueOf(read(accessWith(), measured({ temperature: 70 }, { temperature: "[degF]" })))).toBe(70);
     const access = accessWith({ calibration: { temperature: { offset: 1 } } });
