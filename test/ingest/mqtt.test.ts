@@ -145,6 +145,7 @@ describe.each([4, 5] as const)("MQTT version %s", (protocolVersion) => {
       nats.nc,
       under.models.put("acme", "d1", { configuration: { version: 4, config: { interval: 9 }, reported } }),
     );
+    await waitFor(() => under.registry.peek("acme", "d1")?.configuration.reported !== undefined);
     await client.subscribeAsync("v1/acme/d1/#", { qos: 0 });
     await client.publishAsync("v1/acme/d1/telemetry", '{"a":1}', { qos: 1 });
     expect(received).toHaveLength(2);

@@ -3,6 +3,7 @@
  * at once; online from their first word, or their gateway's word about them, until the gateway says otherwise or its
  * connection ends.
  */
+import { FleetlogError } from "../../platform/errors.js";
 import { newId } from "../../platform/ids.js";
 import { owesConfiguration } from "../device-access.js";
 import type { DeviceAccess } from "../device-access.js";
@@ -51,7 +52,7 @@ export class Children {
     this.#removeSource = deps.ingest.seen.addSource(() => this.#online(lastHeardAt()));
   }
 
-  /** The device of this id, if the gateway may speak for it; a promise only where it must be looked up. Rejects when the registry does not answer. */
+  /** The device of this id, if the gateway may speak for it; a promise only where it must be looked up. Rejects with UNAVAILABLE when the registry does not answer. */
   byId(gateway: DeviceAccess, id: string): DeviceAccess | Refusal | Promise<DeviceAccess | Refusal> {
     const known = this.#deps.registry.peek(gateway.tenantId, id);
     if (known !== undefined) return this.#checked(gateway, known, id);
@@ -145,16 +146,17 @@ export class Children {
   }
 
   async #find(gateway: DeviceAccess, id: string): Promise<DeviceAccess | Refusal> {
-    return this.#checked(gateway, await this.#deps.registry.find(gateway.tenantId, id), id);
+    const found = await asked(this.#deps.registry.find(gateway.tenantId, id));
+    return this.#checked(gateway, found, id);
   }
 
   async #findNamed(gateway: DeviceAccess, name: string): Promise<DeviceAccess | Refusal> {
     const { registry } = this.#deps;
     if (/^[A-Za-z0-9_-]{1,64}$/u.test(name)) {
-      const found = await registry.find(gateway.tenantId, name);
+      const found = await asked(registry.find(gateway.tenantId, name));
       if (found !== undefined && found.gateway === gateway.deviceId) return this.#checked(gateway, found, name);
     }
-    const named = await registry.findNamed?.(gateway.tenantId, gateway.deviceId, name);
+    const named = await asked(registry.findNamed?.(gateway.tenantId, gateway.deviceId, name));
     if (named !== undefined && this.#ids.size < MAX_CHILDREN) this.#ids.set(name, named.deviceId);
     return this.#checked(gateway, named, name);
   }
@@ -184,5 +186,15 @@ export class Children {
     for (const { access, session } of this.#children.values()) {
       if (session !== undefined) yield [access.tenantId, access.deviceId, lastHeardAt];
     }
+  }
+}
+
+/** The registry's failures by one name, so that a defect of ours is not taken for one. */
+async function asked<T>(answer: Promise<T> | undefined): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    const message = "the registry does not answer: send it again later";
+    throw new FleetlogError("UNAVAILABLE", message, {}, { cause: error });
   }
 }

@@ -2,7 +2,7 @@
  * What a connected client says, in its own name, in that of devices that it is the gateway of, or in a foreign dialect;
  * and what the platform owes it under which topic. The protocol session under it only carries.
  */
-import { messageOf, FleetlogError } from "../../platform/errors.js";
+import { FleetlogError, isFleetlogError, messageOf } from "../../platform/errors.js";
 import type { Logger } from "../../platform/logger.js";
 import type { Format } from "../codecs/format.js";
 import type { Door } from "../counters.js";
@@ -157,18 +157,36 @@ export class Speaker implements Speaking {
     done: Done,
   ): void | Promise<void> {
     if (this.#isOver) return undefined;
-    const work = this.#dispatch(meaning, payload, source, format, done);
-    return work === undefined ? undefined : this.#orUnavailable(work, done);
+    try {
+      const work = this.#dispatch(meaning, payload, source, format, done);
+      return work === undefined ? undefined : this.#answered(work, done);
+    } catch (error) {
+      return this.#failed(error, done);
+    }
   }
 
-  async #orUnavailable(work: Promise<void>, done: Done): Promise<void> {
+  async #answered(work: Promise<void>, done: Done): Promise<void> {
     try {
       await work;
     } catch (error) {
-      this.deps.logger.debug({ error: messageOf(error) }, "a gateway's message came while the registry was away");
-      const unavailable = new FleetlogError("UNAVAILABLE", "the registry does not answer: send it again later");
-      done({ kind: "failed", error: unavailable });
+      this.#failed(error, done);
     }
+  }
+
+  /** Never throws: what waits behind it goes on. */
+  #failed(error: unknown, done: Done): void {
+    const { logger } = this.deps;
+    if (isFleetlogError(error)) {
+      logger.debug({ error: messageOf(error.cause) }, "a gateway's message came while the registry was away");
+      done({ kind: "failed", error });
+      return;
+    }
+    logger.error({ device: this.#access.deviceId, err: error }, "a message could not be handled");
+    const defect = new FleetlogError(
+      "INTERNAL",
+      "the message could not be handled for a reason of ours; the log has it",
+    );
+    done({ kind: "failed", error: defect });
   }
 
   #dispatch(
