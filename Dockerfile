@@ -22,7 +22,7 @@ COPY --from=build /app/samples ./samples
 RUN mkdir /data && chown node:node /data
 VOLUME /data
 # HTTP, GraphQL and WebSocket; MQTT; MQTT over TLS; CoAP; CoAP over DTLS
-EXPOSE 8080 1883 8883 5683/udp 5684/udp
+EXPOSE 8080 8443 1883 8883 5683/udp 5684/udp
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.FLEETLOG_HTTP_PORT || 8080}/healthz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 STOPSIGNAL SIGTERM

@@ -123,6 +123,9 @@ export async function startRoles(container: Container): Promise<StartedRoles> {
   const health = (): readonly PartHealth[] => parts.flatMap((part) => part.health());
   measureHealth(container.get(tokens.process).metrics, health);
   const ports: Record<string, number> = {};
+  if (config.FLEETLOG_ROLES.includes("gateway") || config.FLEETLOG_ROLES.includes("api")) {
+    parts.push(await container.get(tokens.certificate)());
+  }
   const http = await startHttp(container, () => merge([...health(), ...others.health()]), parts);
   Object.assign(ports, http.ports);
   if (config.FLEETLOG_ROLES.includes("gateway")) {
@@ -133,7 +136,8 @@ export async function startRoles(container: Container): Promise<StartedRoles> {
     Object.assign(ports, await startCoap(container, keep));
   } else if (config.FLEETLOG_ROLES.includes("api")) {
     // The public HTTP port is the API's, so MQTT over WebSocket comes in here; sessions are shared with the gateways.
-    const door = keep("MQTT over WebSocket", await createMqttDoor(...mqttDoor(container)));
+    const [deps, options] = mqttDoor(container);
+    const door = keep("MQTT over WebSocket", await createMqttDoor(deps, { ...options, name: "mqtt-websocket" }));
     for (const server of http.servers) serveMqttOverWebSocket(server, door);
   }
   return { ports, health };

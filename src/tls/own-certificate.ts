@@ -9,7 +9,7 @@
 import "reflect-metadata";
 import { webcrypto } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { hostname, networkInterfaces } from "node:os";
 import { isIP } from "node:net";
 import { join } from "node:path";
@@ -85,6 +85,8 @@ async function makeFolder(dataDir: string, dir: string, now: number): Promise<vo
     const ca = await createAuthority(now);
     await writeFile(join(made, "ca-key.pem"), ca.key, { mode: 0o600 });
     await writeFile(join(made, "ca.pem"), ca.cert, { mode: 0o644 });
+    // What clients must trust is for everybody to read; the keys have modes of their own.
+    await chmod(made, 0o755);
     await rename(made, dir);
   } catch (error) {
     await rm(made, { recursive: true, force: true });

@@ -55,6 +55,8 @@ describe("our own certificate", () => {
     const first = await load();
     const second = await load();
     expect(second.current).toEqual(first.current);
+    expect((await stat(join(dir, "tls", "ca.pem"))).mode & 0o044).toBe(0o044);
+    expect((await stat(join(dir, "tls"))).mode & 0o055).toBe(0o055);
     for (const file of ["ca-key.pem", "server.pem"]) expect((await stat(join(dir, "tls", file))).mode & 0o077).toBe(0);
   });
 

@@ -30,6 +30,8 @@ export interface MqttDoorDeps {
 }
 
 export interface MqttDoorOptions {
+  /** In /readyz; "mqtt" when not given. */
+  readonly name?: string;
   readonly maxPayloadBytes: number;
   /** Beyond it, new connections are closed at once. Half of them may be such as have not logged in. */
   readonly maxConnections: number;
@@ -65,7 +67,7 @@ const WEEK_SECONDS = 604_800;
 
 export async function createMqttDoor(deps: MqttDoorDeps, options: MqttDoorOptions): Promise<MqttDoor> {
   const { nc, ingest, registry, logger } = deps;
-  const { maxPayloadBytes, maxConnections, connectTimeoutMs = 10_000, drainMs = 10_000 } = options;
+  const { name = "mqtt", maxPayloadBytes, maxConnections, connectTimeoutMs = 10_000, drainMs = 10_000 } = options;
   const connections = new Set<Connection>();
   /** Those that have not logged in, the oldest first. */
   const strangers = new Set<Connection>();
@@ -273,9 +275,9 @@ export async function createMqttDoor(deps: MqttDoorDeps, options: MqttDoorOption
       return stopping;
     },
     health: (): readonly PartHealth[] => {
-      if (stopping !== undefined) return [{ name: "mqtt", state: "down", detail: "stopping" }];
+      if (stopping !== undefined) return [{ name, state: "down", detail: "stopping" }];
       const detail = `${connections.size} connections`;
-      return [{ name: "mqtt", state: connections.size < maxConnections ? "up" : "degraded", detail }];
+      return [{ name, state: connections.size < maxConnections ? "up" : "degraded", detail }];
     },
   };
 }
