@@ -9,6 +9,7 @@ import { catchUp } from "./catch-up.js";
 import { commands } from "./commands.js";
 import { documents } from "./documents.js";
 import { eventstore } from "./eventstore.js";
+import { growth } from "./growth.js";
 import { ingest } from "./ingest.js";
 import { latency } from "./latency.js";
 import { overload } from "./overload.js";
@@ -20,6 +21,7 @@ import { table } from "./support/table.js";
 const benches: Readonly<Record<string, Bench>> = {
   ingest,
   latency,
+  growth,
   overload,
   "catch-up": catchUp,
   codecs,

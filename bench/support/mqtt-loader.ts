@@ -4,8 +4,12 @@
  */
 import { createConnection } from "node:net";
 import type { Socket } from "node:net";
+import { Limiter } from "../../src/platform/limiter.js";
 import { LatencyHistogram } from "./latency-histogram.js";
 import { connectPacket, PacketTemplate } from "./mqtt-packets.js";
+
+/** Log-ins at one time: devices do not all come in one moment. */
+const CONNECTING = 256;
 
 export interface LoadedDevice {
   readonly tenant: string;
@@ -63,8 +67,9 @@ export async function runMqttLoad(load: MqttLoad, warm?: Warm): Promise<MqttLoad
   const latencies = new LatencyHistogram();
   const failures: string[] = [];
   const zeroTs = Date.now() - messagesPerDevice - warmUpPerDevice;
+  const limiter = new Limiter(CONNECTING, devices.length);
   const publishers = await Promise.all(
-    devices.map((device) => connectPublisher(device, load, zeroTs, latencies, failures)),
+    devices.map((device) => limiter.run(() => connectPublisher(device, load, zeroTs, latencies, failures))),
   );
   const warmed = await send(publishers, warmUpPerDevice, load);
   await warm?.({ firstTs: zeroTs, lastTs: zeroTs + warmUpPerDevice - 1, messages: warmed.acked });

@@ -37,6 +37,8 @@ const TENANT = "bench";
 export interface BenchPlatformOptions {
   /** HTTP connections of the tenant's client. */
   readonly connections?: number;
+  /** Settings of this bench. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export async function startBenchPlatform(say: Say, options: BenchPlatformOptions = {}): Promise<BenchPlatform> {
@@ -54,6 +56,7 @@ export async function startBenchPlatform(say: Say, options: BenchPlatformOptions
       ["HTTP", "MQTT", "EVENTSTORE", "DOCUMENTS", "NATS", "INFLUX"].map((door) => [`FLEETLOG_${door}_PORT`, "0"]),
     ),
     FLEETLOG_LOG_LEVEL: "error",
+    ...options.environment,
   };
   try {
     const config = readConfig(environment);
