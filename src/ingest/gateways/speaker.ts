@@ -10,7 +10,7 @@ import type { DeviceAccess } from "../device-access.js";
 import type { Done, Ingest, Presence, Source } from "../ingest.js";
 import { refusal } from "../pipeline/refusal.js";
 import type { Refusal } from "../pipeline/refusal.js";
-import { classifyFilter, classifyTopic, notYours } from "../topics.js";
+import { classifyFilter, classifyTopic, notYours, upTopic } from "../topics.js";
 import type { TopicMeaning, UpTopic } from "../topics.js";
 import { Children } from "./children.js";
 import type { ChildRegistry } from "./children.js";
@@ -47,6 +47,7 @@ export interface Speaking {
 export class Speaker implements Speaking {
   readonly deps: SpeakerDeps;
   #access: DeviceAccess;
+  readonly #telemetryTopic: string;
   #isOver = false;
   // Made when first needed: most clients speak for themselves.
   #children: Children | undefined;
@@ -57,6 +58,7 @@ export class Speaker implements Speaking {
   constructor(deps: SpeakerDeps, access: DeviceAccess) {
     this.deps = deps;
     this.#access = access;
+    this.#telemetryTopic = upTopic(access.tenantId, access.deviceId, "telemetry");
   }
 
   access(): DeviceAccess {
@@ -75,6 +77,11 @@ export class Speaker implements Speaking {
   publish(topic: string, payload: Buffer, format: Format | undefined, done: Done, receivedAt?: number): void {
     const access = this.#access;
     const { ingest, door } = this.deps;
+    // Nearly all that comes: it needs no second look.
+    if (topic === this.#telemetryTopic) {
+      ingest.accept("telemetry", access, payload, sourceOf(door, topic, format, receivedAt), done);
+      return;
+    }
     const meaning = classifyTopic(topic, access.tenantId, access.deviceId);
     if ("code" in meaning) {
       ingest.refuse(access, meaning, payload, { door, topic }, done);
