@@ -1,5 +1,6 @@
 /** Payloads that come in blocks (RFC 7959, section 2.5), put together in memory within bounds, and forgotten when the rest does not come. */
 import type { Block } from "./options.js";
+import { ownCopy } from "./own-copy.js";
 
 export type Assembled =
   | { readonly kind: "continue" }
@@ -75,8 +76,7 @@ export function createAssemblies(given: AssembliesOptions): Assemblies {
         return { kind: "whole", payload: Buffer.concat([...held.parts, payload]) };
       }
       if (bytes + payload.length > maxBytes) return { kind: "full" };
-      // Copied: a part of the datagram would keep all of it in memory.
-      held.parts.push(Buffer.from(payload));
+      held.parts.push(ownCopy(payload));
       held.bytes += payload.length;
       held.at = now();
       bytes += payload.length;

@@ -67,8 +67,8 @@ const NOTHING = Buffer.alloc(0);
 interface Exchange {
   readonly at: number;
   readonly fingerprint: number;
-  /** What a repetition gets: the answer, the empty acknowledgement, or as yet nothing. */
-  reply?: Buffer;
+  /** What a repetition gets: the answer, the empty acknowledgement, or as yet nothing. Bytes as a text (latin1): tens of thousands of small buffers would each keep a piece of 8 KiB. */
+  reply?: string;
   /** The answer comes separately. */
   isAcknowledged: boolean;
   isDone: boolean;
@@ -115,7 +115,7 @@ export function createEndpoint(handler: Handler, acknowledgeAfterMs = ACK_AFTER)
     const known = exchanges.get(key);
     // Byte for byte the same: behind a network address translator another device may have got the address, and the id.
     if (known?.fingerprint === fingerprint) {
-      if (request.type === CON && known.reply !== undefined) peer.send(known.reply);
+      if (request.type === CON && known.reply !== undefined) peer.send(Buffer.from(known.reply, "latin1"));
       return;
     }
     const ofHost = perHost.get(peer.host) ?? 0;
@@ -154,8 +154,9 @@ export function createEndpoint(handler: Handler, acknowledgeAfterMs = ACK_AFTER)
 
   function acknowledge(peer: Peer, id: number, exchange: Exchange): void {
     exchange.isAcknowledged = true;
-    exchange.reply = empty(ACK, id);
-    peer.send(exchange.reply);
+    const reply = empty(ACK, id);
+    exchange.reply = reply.toString("latin1");
+    peer.send(reply);
   }
 
   function answer(peer: Peer, request: Message, response: Response, key: string, exchange: Exchange): void {
@@ -166,7 +167,7 @@ export function createEndpoint(handler: Handler, acknowledgeAfterMs = ACK_AFTER)
     } else {
       const reply = answerOf(peer, request, response);
       peer.send(reply);
-      exchange.reply = reply;
+      if (response.keep) exchange.reply = reply.toString("latin1");
     }
     if (response.keep) makeRoom();
     else if (exchanges.get(key) === exchange) exchanges.delete(key);

@@ -12,6 +12,7 @@ import type { Registry } from "../registry.js";
 import type { Endpoint, Peer } from "./endpoint.js";
 import { codeOf } from "./message.js";
 import { options, uintOption } from "./options.js";
+import { ownCopy } from "./own-copy.js";
 import type { Block } from "./options.js";
 import { desiredConfiguration, inBlocks, MAX_AGE } from "./representation.js";
 
@@ -140,7 +141,7 @@ export function createObservers({ registry, endpoint, logger, heard }: Observers
       const observer: Observer = {
         key,
         peer,
-        token,
+        token: ownCopy(token),
         credentialId,
         block: block === undefined ? undefined : { ...block, num: 0 },
         access,

@@ -1,5 +1,6 @@
 /** The cipher suites that are offered, their keys, and what they make of a record (RFC 5246, 5288, 6655, 7251). All are AEAD with SHA-256. */
 import { createCipheriv, createDecipheriv, createHmac } from "node:crypto";
+import { ownCopy } from "../own-copy.js";
 
 export interface Suite {
   readonly id: number;
@@ -46,9 +47,7 @@ export interface Keys {
 
 export function keysOf(masterSecret: Buffer, clientRandom: Buffer, serverRandom: Buffer): Keys {
   const seed = Buffer.concat([serverRandom, clientRandom]);
-  // In memory of its own, because it lives as long as the session: what is cut from a shared piece keeps all of it.
-  const block = Buffer.alloc(2 * (KEY_BYTES + SALT_BYTES));
-  prf(masterSecret, "key expansion", seed, block.length).copy(block);
+  const block = ownCopy(prf(masterSecret, "key expansion", seed, 2 * (KEY_BYTES + SALT_BYTES)));
   const salts = 2 * KEY_BYTES;
   return {
     client: { key: block.subarray(0, KEY_BYTES), salt: block.subarray(salts, salts + SALT_BYTES) },

@@ -4,6 +4,7 @@
  */
 import { createECDH, createHash, randomBytes, sign, timingSafeEqual } from "node:crypto";
 import type { ECDH, Hash } from "node:crypto";
+import { ownCopy } from "../own-copy.js";
 import { keysOf, open, prf, seal, suites } from "./ciphers.js";
 import type { Keys, Suite } from "./ciphers.js";
 import { cut, fragmentsOf, handshakeTypes, messageBytes, Reassembly, uint16, uint16s, vector } from "./handshake.js";
@@ -229,13 +230,6 @@ export class Session {
     if (keys === undefined) throw new Error("a record is to be sealed before there are keys");
     return recordBytes({ ...head, fragment: seal(this.#options.suite, keys.server, head, body) });
   }
-}
-
-/** In memory of its own: a few bytes cut from a shared piece would keep all of that. */
-function ownCopy(bytes: Buffer): Buffer {
-  const copy = Buffer.alloc(bytes.length);
-  bytes.copy(copy);
-  return copy;
 }
 
 function hashOf(transcript: Hash): Buffer {
