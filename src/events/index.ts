@@ -6,4 +6,4 @@ export { decodeEvent, encodeEvent } from "./codec.js";
 export { toPublicEvent } from "./public.js";
 export type { PublicEvent } from "./public.js";
 export { schemaVersionOf } from "./upcasters.js";
-export { lastRevision, readAggregateEvents, readWhileWanted } from "./read.js";
+export { lastRevision, readAggregateEvents, readNewestFirst, readWhileWanted } from "./read.js";

@@ -45,14 +45,26 @@ export async function* readWhileWanted(
   }
 }
 
+/** The last events of a stream, at most `limit`, the newest first. */
+export async function* readNewestFirst(
+  client: EventStoreDBClient,
+  stream: string,
+  limit: number,
+): AsyncGenerator<Recorded> {
+  for await (const event of readRecorded(client, stream, { limit, backwards: true })) {
+    const decoded = decodeEvent(event);
+    if (decoded !== undefined) yield decoded;
+  }
+}
+
 async function* readRecorded(
   client: EventStoreDBClient,
   stream: string,
-  { fromRevision = 0, limit }: ReadOptions,
+  { fromRevision = 0, limit, backwards = false }: ReadOptions & { readonly backwards?: boolean },
 ): AsyncGenerator<RecordedEvent> {
+  const from = fromRevision === 0 ? START : BigInt(fromRevision);
   const events = client.readStream(stream, {
-    direction: FORWARDS,
-    fromRevision: fromRevision === 0 ? START : BigInt(fromRevision),
+    ...(backwards ? { direction: BACKWARDS, fromRevision: END } : { direction: FORWARDS, fromRevision: from }),
     ...(limit === undefined ? {} : { maxCount: limit }),
   });
   const reader = events[Symbol.asyncIterator]();
@@ -76,13 +88,6 @@ async function* readRecorded(
 
 /** The revision of a stream's last event; undefined where there is no such stream. Costs one event, however many there are. */
 export async function lastRevision(client: EventStoreDBClient, stream: string): Promise<number | undefined> {
-  let last: number | undefined;
-  try {
-    for await (const { event } of client.readStream(stream, { direction: BACKWARDS, fromRevision: END, maxCount: 1 })) {
-      if (event !== undefined) last = Number(event.revision);
-    }
-  } catch (error) {
-    if (!(error instanceof StreamNotFoundError)) throw error;
-  }
-  return last;
+  for await (const { revision } of readRecorded(client, stream, { limit: 1, backwards: true })) return Number(revision);
+  return undefined;
 }

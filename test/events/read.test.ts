@@ -1,7 +1,13 @@
 import { jsonEvent } from "@eventstore/db-client";
 import type { EventStoreDBClient } from "@eventstore/db-client";
 import { describe, expect, it } from "vitest";
-import { encodeEvent, lastRevision, readAggregateEvents, readWhileWanted } from "../../src/events/index.js";
+import {
+  encodeEvent,
+  lastRevision,
+  readAggregateEvents,
+  readNewestFirst,
+  readWhileWanted,
+} from "../../src/events/index.js";
 import type { Recorded } from "../../src/events/index.js";
 import { newId } from "../../src/platform/ids.js";
 import { started } from "../embedded/eventstore/start.js";
@@ -64,6 +70,8 @@ describe("a history", () => {
     expect(await lastRevision(client, STREAM)).toBe(1_199);
     expect(await lastRevision(client, "device-acme.nobody")).toBeUndefined();
     expect(await revisions(readWhileWanted(client, "device-acme.nobody"))).toEqual([]);
+    expect(await revisions(readNewestFirst(client, STREAM, 3))).toEqual([1_199, 1_198, 1_197]);
+    expect(await revisions(readNewestFirst(client, "device-acme.nobody", 3))).toEqual([]);
   });
 
   it("of which one cannot be read stops there, and keeps nothing open", async () => {

@@ -8,7 +8,7 @@ import type { EventStoreDBClient } from "@eventstore/db-client";
 import { AckPolicy, DeliverPolicy, NatsError, nanos } from "nats";
 import type { ConsumerMessages, JsMsg, NatsConnection } from "nats";
 import type { AlertRaised } from "../../domain/alert/index.js";
-import { readAggregateEvents, streamName } from "../../events/index.js";
+import { readAggregateEvents, readNewestFirst, streamName } from "../../events/index.js";
 import type { PublicEvent } from "../../events/index.js";
 import { Backoff } from "../../platform/backoff.js";
 import { messageOf } from "../../platform/errors.js";
@@ -32,6 +32,8 @@ export interface OrphanedAlertsDeps {
 const PAGE = 50;
 /** The read model is some milliseconds behind, or there is trouble. */
 const NOT_SHOWN_YET_MS = 250;
+/** Events of a device that are read first: more than it may have keys to be revoked when it has ended. */
+const LOOKED_AT = 20;
 const RETRY_AFTER_MS = 5_000;
 /** Messages of a consumer that are given at once; one that is not answered in time is given again, which decides nothing twice. */
 const TAKEN = 32;
@@ -45,8 +47,14 @@ export function startOrphanedAlerts(deps: OrphanedAlertsDeps): Running & HasHeal
   const reading = new Set<ConsumerMessages>();
   let trouble: string | undefined;
 
+  /** Decommissioned is the end: little can follow it, so the newest events tell. */
   async function isDecommissioned(tenantId: string, deviceId: string): Promise<boolean> {
-    for await (const { type } of readAggregateEvents(eventStore, streamName("device", tenantId, deviceId))) {
+    const stream = streamName("device", tenantId, deviceId);
+    for await (const { type } of readNewestFirst(eventStore, stream, LOOKED_AT)) {
+      if (type === "DeviceDecommissioned") return true;
+      if (type !== "CredentialRevoked" && type !== "DeviceWentOffline") return false;
+    }
+    for await (const { type } of readAggregateEvents(eventStore, stream)) {
       if (type === "DeviceDecommissioned") return true;
     }
     return false;

@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { startOrphanedAlerts } from "../../../src/commands/processes/index.js";
 import type { AlertCommand } from "../../../src/domain/alert/index.js";
+import type { DeviceCommand } from "../../../src/domain/device/index.js";
 import type { DeviceId, TenantId } from "../../../src/domain/ids.js";
-import { alertId, ruleId } from "../../../src/domain/ids.js";
+import { alertId, credentialId, ruleId } from "../../../src/domain/ids.js";
 import { newId } from "../../../src/platform/ids.js";
 import type { Running } from "../../../src/platform/lifecycle.js";
 import { silentLogger } from "../../../src/platform/logger.js";
@@ -54,11 +55,15 @@ async function raise(deviceId: DeviceId): Promise<string> {
   return id;
 }
 
-async function decommission(id: DeviceId): Promise<void> {
-  const command = { type: "DecommissionDevice", at: at(), data: {} } as const;
+function decommission(id: DeviceId): Promise<void> {
+  return tell(id, { type: "DecommissionDevice", at: at(), data: {} });
+}
+
+async function tell(id: DeviceId, command: DeviceCommand): Promise<void> {
   await river.commands.execute({ category: "device", tenantId: tenant, id, command, actor: system });
 }
 
+const day = (of: number) => new Date(Date.UTC(2025, 0, 1 + of)).toISOString();
 const alertOf = (id: string) => river.readModels.alerts.find(tenant, id);
 const isOrphanResolved = (id: string) =>
   waitFor(async () => (await alertOf(id))?.resolution?.cause === "device-decommissioned", {
@@ -97,8 +102,20 @@ describe("the alerts of a decommissioned device", () => {
   it("that are raised after it, by readings that were under way, are resolved too", async () => {
     start();
     const device = await river.registerDevice(tenant);
+    const credentialIds = Array.from({ length: 25 }, () => credentialId(newId()));
+    const live = await river.registerDevice(tenant);
+    for (const [n, id] of credentialIds.entries()) {
+      // Each has expired when the next is issued: a device may have more keys behind it than it may have at once.
+      const issued = { credentialId: id, credentialType: "API_KEY", hash: String(n), expiresAt: day(n + 1) } as const;
+      await tell(device, { type: "IssueCredential", at: day(n), data: issued });
+    }
     await decommission(device);
+    // Whatever can still be said of it does not hide that it has ended.
+    for (const id of credentialIds)
+      await tell(device, { type: "RevokeCredential", at: at(), data: { credentialId: id } });
+    const stays = await raise(live);
     expect(await isOrphanResolved(await raise(device))).toBe(true);
+    expect((await alertOf(stays))?.status).toBe("ACTIVE");
   });
 
   it("that were left behind while nobody looked are resolved when somebody does", async () => {
