@@ -30,6 +30,8 @@ export interface DeviceSpan extends Span {
 export interface RollupStore {
   /** Every window of the level in the span, for every device. Gives how many points it wrote. */
   roll(level: Level, span: Span, signal: AbortSignal): Promise<number>;
+  /** Points that were computed elsewhere. */
+  write(level: Level, points: readonly RollupPoint[]): Promise<number>;
   /** Some devices' windows, level by level as the caller asks; spans are whole windows of the level. */
   correct(level: Level, spans: readonly DeviceSpan[], signal: AbortSignal): Promise<number>;
   /** The time of the oldest reading that there is, or that is no older than `from`; ms. */
@@ -83,6 +85,8 @@ export function createRollupStore(influx: Influx): RollupStore {
       }
       return written;
     },
+
+    write,
 
     async oldest(from) {
       const where = from === undefined ? "" : ` WHERE time >= ${from}ms`;

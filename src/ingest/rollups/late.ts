@@ -23,7 +23,7 @@ const MAX_REMEMBERED = 200_000;
 const MAX_WINDOWS_A_NOTE = 500;
 
 export interface LateNotes {
-  /** Resolves once every late window of the frame is noted durably: then, and not before, the frame may be acknowledged. */
+  /** For a frame that has late readings. Resolves once every window of theirs is noted durably: then, and not before, the frame may be acknowledged. */
   note(frame: FrameView, closedBefore: number): Promise<number>;
   /** From now on the window is noted again when more comes for it. Call it before the window is read. */
   taken(window: LateWindow): void;
@@ -49,7 +49,6 @@ export function createLateNotes(nc: NatsConnection): LateNotes {
 
   return {
     async note(frame, closedBefore) {
-      if (!hasLate(frame, closedBefore)) return 0;
       const windows = lateWindows(frame, closedBefore).filter(remember);
       try {
         for (let index = 0; index < windows.length; index += MAX_WINDOWS_A_NOTE) {
@@ -67,11 +66,6 @@ export function createLateNotes(nc: NatsConnection): LateNotes {
       noted.delete(keyOf(window));
     },
   };
-}
-
-function hasLate(frame: FrameView, closedBefore: number): boolean {
-  for (let line = 0; line < frame.lines; line += 1) if (frame.timestampOf(line) < closedBefore) return true;
-  return false;
 }
 
 function lateWindows(frame: FrameView, closedBefore: number): readonly LateWindow[] {

@@ -8,6 +8,7 @@ import type { Level } from "./levels.js";
 
 const BUCKET = "FLEETLOG_ROLLUPS";
 const CLOSED = "closed";
+const SEEN = "seen";
 
 /** Ms: the windows of a level that lie wholly before its mark are rolled up. */
 export type Closed = Readonly<Record<Level, number>>;
@@ -16,6 +17,9 @@ export interface Marks {
   /** `undefined` before the first rollup ever. */
   closed(): Promise<Closed | undefined>;
   close(closed: Closed): Promise<void>;
+  /** Ms: no frame with a reading from then on has been let go; `undefined` before the first. */
+  seenBefore(): Promise<number | undefined>;
+  setSeenBefore(time: number): Promise<void>;
   /** What of the tenant's telemetry is deleted, or may be any moment. */
   swept(tenant: string): Promise<Swept>;
   /** Stored before a deletion begins: from then on nothing before it is rolled up again from what is left. */
@@ -31,6 +35,10 @@ export async function openMarks(nc: NatsConnection): Promise<Marks> {
     closed: () => read<Closed>(bucket, CLOSED),
     async close(closed) {
       await bucket.put(CLOSED, JSON.stringify(closed));
+    },
+    seenBefore: () => read<number>(bucket, SEEN),
+    async setSeenBefore(time) {
+      await bucket.put(SEEN, JSON.stringify(time));
     },
     swept: async (tenant) => (await read<Swept>(bucket, `swept.${tenant}`)) ?? {},
     async seal(tenant, swept) {

@@ -1,6 +1,6 @@
 /** One term of the roller: what it does while it holds the lease. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { JsMsg, NatsConnection } from "nats";
+import type { JetStreamManager, JsMsg, NatsConnection } from "nats";
 import { Backoff } from "../../platform/backoff.js";
 import { messageOf } from "../../platform/errors.js";
 import type { PartHealth } from "../../platform/lifecycle.js";
@@ -8,13 +8,15 @@ import type { Logger } from "../../platform/logger.js";
 import { lateConsumer, streams } from "../../platform/subjects.js";
 import { feedFrames } from "../frame-feed.js";
 import type { Sweeper } from "../retention/sweeper.js";
-import type { RollupStore } from "./compute.js";
+import type { DeviceSpan, RollupStore, Span } from "./compute.js";
 import { correct } from "./corrections.js";
 import type { RollupCounters } from "./counters.js";
 import { createLateNotes } from "./late.js";
 import type { LateWindow } from "./late.js";
 import { floorTo, levels } from "./levels.js";
 import type { Closed, Marks } from "./marks.js";
+import { OpenWindows } from "./open-windows.js";
+import type { RollupPoint } from "./point.js";
 import type { RollupOptions } from "./rollups.js";
 
 export interface RollupTermDeps {
@@ -36,16 +38,21 @@ export interface RollupTerm {
 
 /** Catching up goes by the hour: one look at the readings of an hour instead of sixty. */
 const MAX_MINUTES_MS = levels.HOUR.ms;
+/** How far ahead of the newest reading it is noted that readings have passed: one note in so long. */
+const SEEN_AHEAD_MS = 5 * levels.MINUTE.ms;
 /** Late windows computed together; the next ones wait in JetStream. */
 const NOTES_A_TURN = 64;
 
 export function startRollupTerm(deps: RollupTermDeps, options: RollupOptions, ended: AbortSignal): RollupTerm {
   const { nc, store, marks, logger, counted, sweeper, holds } = deps;
-  const { graceMs = 15_000, lateDelayMs = 10_000, everyMs = 1_000 } = options;
+  const { graceMs = 15_000, lateDelayMs = 10_000, everyMs = 1_000, now = Date.now } = options;
   const notes = createLateNotes(nc);
   const feed = feedFrames({ nc, consumer: "rollup", logger });
   let trouble: string | undefined;
   let closed: Closed | undefined;
+  let windows = new OpenWindows(Number.POSITIVE_INFINITY);
+  /** The last frame that passed by. */
+  let seen = 0;
   /** What is older is late. Moves before a closing is computed, so that whatever it misses is noted. */
   let closingBefore = 0;
   ended.addEventListener("abort", () => feed.stop(), { once: true });
@@ -54,17 +61,25 @@ export function startRollupTerm(deps: RollupTermDeps, options: RollupOptions, en
     const known = await marks.closed();
     if (known !== undefined) return known;
     // The first time ever: what is there already is rolled up from its beginning.
-    const from = floorTo("DAY", (await store.oldest()) ?? Date.now());
+    const from = floorTo("DAY", (await store.oldest()) ?? now());
     const fresh = { MINUTE: from, HOUR: from, DAY: from };
     await marks.close(fresh);
     return fresh;
   }
 
   async function watch(): Promise<void> {
-    for await (const { view, message } of feed.frames) {
+    let seenBefore = (await marks.seenBefore()) ?? 0;
+    for await (const { view, message, sequence } of feed.frames) {
       try {
-        const late = await notes.note(view, closingBefore);
-        if (late > 0) counted.late.inc(late);
+        // At one moment for both: a reading is either taken up here or late.
+        const since = closingBefore;
+        const { newest, hasLate } = windows.add(view, since);
+        seen = Math.max(seen, sequence);
+        if (hasLate) counted.late.inc(await notes.note(view, since));
+        if (newest >= seenBefore) {
+          seenBefore = floorTo("MINUTE", newest) + SEEN_AHEAD_MS;
+          await marks.setSeenBefore(seenBefore);
+        }
         // Without the lease another may have closed more than we know of: what is late is his to say.
         if (holds()) message.ack();
         else message.nak();
@@ -76,27 +91,39 @@ export function startRollupTerm(deps: RollupTermDeps, options: RollupOptions, en
     }
   }
 
-  /** The writer has stored all that JetStream holds now. */
+  /** The writer has stored all that JetStream holds now, and it has passed by here. */
   async function written(): Promise<void> {
     const manager = await nc.jetstreamManager();
     const { state } = await manager.streams.info(streams.frames);
     for (;;) {
       const { ack_floor, num_pending, num_ack_pending } = await manager.consumers.info(streams.frames, "writer");
-      if (ack_floor.stream_seq >= state.last_seq || (num_pending === 0 && num_ack_pending === 0)) return;
+      const isStored = ack_floor.stream_seq >= state.last_seq || (num_pending === 0 && num_ack_pending === 0);
+      if (isStored && (seen >= state.last_seq || (await isIdle(manager)))) return;
       await sleep(Math.min(everyMs, 500), undefined, { signal: ended });
     }
   }
 
   /** Closes what is due, a step; `false` when nothing is. */
-  async function close(now: Closed): Promise<boolean> {
-    const due = floorTo("MINUTE", Date.now() - graceMs);
-    if (due <= now.MINUTE) return false;
-    const to = Math.min(due, floorTo("HOUR", now.MINUTE) + MAX_MINUTES_MS);
+  async function close(before: Closed): Promise<boolean> {
+    const due = floorTo("MINUTE", now() - graceMs);
+    if (due <= before.MINUTE) return false;
+    const to = Math.min(due, floorTo("HOUR", before.MINUTE) + MAX_MINUTES_MS);
+    try {
+      await closeUntil(before, to, due);
+    } catch (error) {
+      // What passed by since was taken for late, and what was taken up may be half written.
+      windows.doubt(closingBefore);
+      throw error;
+    }
+    return true;
+  }
+
+  async function closeUntil(before: Closed, to: number, due: number): Promise<void> {
     closingBefore = Math.max(closingBefore, to);
     await written();
     const since = performance.now();
-    const next = { ...now, MINUTE: to };
-    const minutes = await store.roll("MINUTE", { from: now.MINUTE, to }, ended);
+    const next = { ...before, MINUTE: to };
+    const minutes = await closeMinutes(store, windows, { from: before.MINUTE, to }, ended);
     counted.points.inc({ level: "MINUTE" }, minutes);
     // A step ends at the end of an hour, never beyond.
     for (const level of ["HOUR", "DAY"] as const) {
@@ -110,37 +137,43 @@ export function startRollupTerm(deps: RollupTermDeps, options: RollupOptions, en
     await marks.close(reached);
     closed = reached;
     counted.seconds.inc((performance.now() - since) / 1_000);
-    return true;
   }
 
   /** Over what is empty: a fleet that was away for months, or one wrong clock, must not cost a look at each hour. */
   async function jump(next: Closed, due: number): Promise<Closed> {
-    const to = floorTo("DAY", Math.min((await store.oldest(next.MINUTE)) ?? due, due));
+    const firstDay = async (): Promise<number> =>
+      floorTo("DAY", Math.min((await store.oldest(next.MINUTE)) ?? due, due));
+    if ((await firstDay()) <= next.MINUTE) return next;
+    // As with every closing: first it is decided what is late, then looked at what is there.
+    closingBefore = Math.max(closingBefore, await firstDay());
+    windows.doubt(closingBefore);
+    await written();
+    const to = Math.min(closingBefore, await firstDay());
     return to <= next.MINUTE ? next : { MINUTE: to, HOUR: to, DAY: to };
   }
 
   let lateSince: number | undefined;
 
   /** Corrects what late readings have changed; `false` when there are none, or they are still gathering. */
-  async function mend(now: Closed): Promise<boolean> {
+  async function mend(upTo: Closed): Promise<boolean> {
     const consumer = await nc.jetstream().consumers.get(streams.lateWindows, lateConsumer);
     const { num_pending: waiting } = await consumer.info(false);
     if (waiting === 0) return false;
-    lateSince ??= Date.now();
-    if (Date.now() - lateSince < lateDelayMs) return false;
+    lateSince ??= now();
+    if (now() - lateSince < lateDelayMs) return false;
     lateSince = undefined;
     const messages: JsMsg[] = [];
-    const windows: LateWindow[] = [];
+    const late: LateWindow[] = [];
     const fetched = await consumer.fetch({ max_messages: Math.min(waiting, NOTES_A_TURN), expires: 2_000 });
     for await (const message of fetched) {
       messages.push(message);
-      windows.push(...message.json<readonly LateWindow[]>());
+      late.push(...message.json<readonly LateWindow[]>());
     }
     // A closing that was under way when they were noted is done by now: this is the same loop.
-    for (const window of windows) notes.taken(window);
+    for (const window of late) notes.taken(window);
     await written();
     const since = performance.now();
-    const { points, sealed } = await correct(store, marks, windows, now, ended);
+    const { points, sealed } = await correct(store, marks, late, upTo, ended);
     counted.points.inc({ level: "LATE" }, points);
     counted.sealed.inc(sealed);
     for (const message of messages) message.ack();
@@ -156,7 +189,7 @@ export function startRollupTerm(deps: RollupTermDeps, options: RollupOptions, en
       try {
         closed ??= await begin();
         closingBefore = Math.max(closingBefore, closed.MINUTE);
-        counted.lag.set((Date.now() - closed.MINUTE) / 1_000);
+        counted.lag.set((now() - closed.MINUTE) / 1_000);
         const isClosing = await close(closed);
         const isMending = await mend(closed);
         if (sweeper !== undefined) await sweeper.sweep(marks, ended);
@@ -180,6 +213,7 @@ export function startRollupTerm(deps: RollupTermDeps, options: RollupOptions, en
       closed = await begin();
     }
     closingBefore = closed.MINUTE;
+    windows = new OpenWindows((await marks.seenBefore()) ?? floorTo("MINUTE", now()) + levels.MINUTE.ms);
     await Promise.all([watch(), work()]);
   }
 
@@ -188,11 +222,44 @@ export function startRollupTerm(deps: RollupTermDeps, options: RollupOptions, en
       if (!ended.aborted) throw error;
     }),
     health() {
-      const lag = closed === undefined ? 0 : Math.max(0, Date.now() - closed.MINUTE);
+      const lag = closed === undefined ? 0 : Math.max(0, now() - closed.MINUTE);
       const base = { name: "rollups", lag, lagUnit: "ms" as const };
       return trouble === undefined ? { ...base, state: "up" } : { ...base, state: "degraded", detail: trouble };
     },
   };
+}
+
+async function isIdle(manager: JetStreamManager): Promise<boolean> {
+  const { num_pending, num_ack_pending } = await manager.consumers.info(streams.frames, "rollup");
+  return num_pending === 0 && num_ack_pending === 0;
+}
+
+/** From what passed by where that is sure, else from InfluxDB. Gives the points written. */
+async function closeMinutes(
+  store: RollupStore,
+  windows: OpenWindows,
+  { from, to }: Span,
+  signal: AbortSignal,
+): Promise<number> {
+  const points: RollupPoint[] = [];
+  const unsure: DeviceSpan[] = [];
+  /** Where the minutes begin that have to be asked for. */
+  let asked = to;
+  let written = 0;
+  for (let minute = from; minute < to; minute += levels.MINUTE.ms) {
+    const window = windows.take(minute);
+    if (window === undefined) {
+      asked = Math.min(asked, minute);
+      continue;
+    }
+    if (asked < minute) written += await store.roll("MINUTE", { from: asked, to: minute }, signal);
+    asked = to;
+    points.push(...window.points);
+    unsure.push(...window.unsure);
+  }
+  if (asked < to) written += await store.roll("MINUTE", { from: asked, to }, signal);
+  written += await store.write("MINUTE", points);
+  return written + (await store.correct("MINUTE", unsure, signal));
 }
 
 /** With what is behind it: what callers are told names no addresses, but the log and /readyz may. */

@@ -41,6 +41,8 @@ export interface RollupOptions {
   readonly lateDelayMs?: number;
   /** How often there is a look at what is due. 1 s when not given. */
   readonly everyMs?: number;
+  /** The time, ms; for tests that cannot wait for it. */
+  readonly now?: () => number;
 }
 
 export function startRollups(deps: RollupDeps, options: RollupOptions = {}): Running & HasHealth {
