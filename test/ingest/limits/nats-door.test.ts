@@ -1,5 +1,7 @@
 /** Limits at the door that can hold nobody back; the others' tests have theirs. */
+import { createInbox } from "nats";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { tenantId } from "../../../src/domain/ids.js";
 import { createIngest, createRegistry, startNatsDoor } from "../../../src/ingest/index.js";
 import type { Ingest } from "../../../src/ingest/index.js";
 import { Lifecycle } from "../../../src/platform/lifecycle.js";
@@ -64,4 +66,34 @@ it("keeps with the refusals what nobody asked an answer for", async () => {
   });
   expect(kept).toHaveLength(1);
   expect(kept[0]).toMatchObject({ door: "nats", code: "LIMIT_EXCEEDED", payload: '{"temperature":3}' });
+});
+
+it("answers every request of a flood, and says stored of none that is not", async () => {
+  const COUNT = 15_000;
+  const about = { _id: "open", tenantId: tenantId("open"), name: "open", revision: 1, createdAt: "", updatedAt: "" };
+  const limits = { device: { messages: { perSecond: 1_000_000, burst: 1_000_000 } } };
+  models.tenants.set("open", { ...about, limits });
+  models.put("open", "d1");
+  const answers = new Map<string, number>();
+  let answered = 0;
+  let stored = 0;
+  const inbox = createInbox();
+  nats.nc.subscribe(inbox, {
+    callback(_error, message) {
+      const answer = message.json<{ readonly stored?: number; readonly error?: { readonly code: string } }>();
+      answered += 1;
+      stored += answer.stored ?? 0;
+      const kind = answer.error?.code ?? "stored";
+      answers.set(kind, (answers.get(kind) ?? 0) + 1);
+    },
+  });
+  for (let n = 0; n < COUNT; n += 1) {
+    nats.nc.publish(subjects.ingest("open", "d1"), `{"temperature":${n}}`, { reply: inbox });
+  }
+  await nats.nc.flush();
+  await waitFor(() => answered === COUNT, { what: `${COUNT} answers` });
+  expect(stored).toBeGreaterThan(0);
+  expect(ingest.usage.all().get("open")?.readings).toBe(stored);
+  const known = new Set(["stored", "LIMIT_EXCEEDED", "UNAVAILABLE"]);
+  expect([...answers.keys()].filter((kind) => !known.has(kind))).toEqual([]);
 });
