@@ -146,7 +146,7 @@ export class OpenWindows {
       // `:s`, `:b`, `:q`: no numbers. `:n` is one.
       if (bytes[nameTo - 2] === COLON && bytes[nameTo - 1] !== LETTER_N) continue;
       let sums = window.sums[at];
-      if (sums === undefined || bytes.compare(sums.name, 0, sums.name.length, nameFrom, nameTo) !== 0) {
+      if (sums === undefined || !isAt(sums.name, bytes, nameFrom, nameTo)) {
         sums = this.#sumsOf(window, bytes.subarray(nameFrom, nameTo));
       }
       at += 1;
@@ -192,6 +192,13 @@ export class OpenWindows {
     this.#minutes.clear();
     this.#sums = 0;
   }
+}
+
+/** By hand: names are short, and Buffer's own comparison is a call out of JavaScript. */
+function isAt(name: Buffer, bytes: Buffer, from: number, to: number): boolean {
+  if (to - from !== name.length) return false;
+  for (let index = 0; index < name.length; index += 1) if (name[index] !== bytes[from + index]) return false;
+  return true;
 }
 
 /** A reading is sure to be none that was there before if it is newer than all of its device, or differs from those of its millisecond. */
