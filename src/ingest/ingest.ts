@@ -240,7 +240,7 @@ export function createIngest(options: IngestOptions): Ingest {
     acceptPlain(door, access, bytes, from, to, run) {
       const receivedAt = Date.now();
       const shape = plain.find(access, bytes, from, to, receivedAt);
-      if (shape === undefined || limits.take(access, to - from) !== undefined) return false;
+      if (shape === undefined || !limits.tryTake(access, to - from)) return false;
       counters.received(door);
       usage.received(access.tenantId, to - from);
       const batcher = batcherOf(access);

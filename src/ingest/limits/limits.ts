@@ -24,6 +24,8 @@ export interface Limits {
    * A batch counts as so many messages, which pass together or not at all.
    */
   take(access: DeviceAccess, bytes: number, messages?: number): Wait | undefined;
+  /** `take` for who asks in full later, when it does not fit: false, and nothing is told or counted as a wait. */
+  tryTake(access: DeviceAccess, bytes: number): boolean;
   /** Counts a connection that has logged in; LIMIT_EXCEEDED when there are too many. Each success is answered by one `disconnected`. */
   connected(access: DeviceAccess): Refusal | undefined;
   disconnected(access: DeviceAccess): void;
@@ -149,21 +151,29 @@ export function createLimits(options: LimitsOptions): KeptLimits {
     }
   }
 
+  function tryTake(access: DeviceAccess, bytes: number, messages: number): boolean {
+    const now = clock();
+    const tenant = tenantOf(access, now);
+    const device = deviceOf(tenant, access, now);
+    if (device.waitFor(messages, bytes, now) > 0) return false;
+    if (tenant.meter.waitFor(messages, bytes, now) > 0 || platform.waitFor(messages, bytes, now) > 0) return false;
+    device.take(messages, bytes);
+    tenant.meter.take(messages, bytes);
+    platform.take(messages, bytes);
+    return true;
+  }
+
   return {
+    tryTake: (access, bytes) => tryTake(access, bytes, 1),
     take(access, bytes, messages = 1) {
+      if (tryTake(access, bytes, messages)) return undefined;
+      usage.waited(access.tenantId);
       const now = clock();
       const tenant = tenantOf(access, now);
       const device = deviceOf(tenant, access, now);
       const forDevice = device.waitFor(messages, bytes, now);
       const forTenant = tenant.meter.waitFor(messages, bytes, now);
       const forPlatform = platform.waitFor(messages, bytes, now);
-      if (forDevice + forTenant + forPlatform === 0) {
-        device.take(messages, bytes);
-        tenant.meter.take(messages, bytes);
-        platform.take(messages, bytes);
-        return undefined;
-      }
-      usage.waited(access.tenantId);
       if (forDevice >= forTenant && forDevice >= forPlatform) {
         return waitOf(`device ${access.deviceId}`, device.refuse(messages, bytes, now));
       }

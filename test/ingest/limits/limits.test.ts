@@ -146,7 +146,9 @@ describe("a message", () => {
     });
     limits.take(d1, 1);
     for (let time = 0; time < 5; time += 1) expect(limits.take(d1, 1)).toBeDefined();
-    expect(limits.take(d2, 1)).toBeUndefined();
+    expect(limits.tryTake(d1, 1)).toBe(false);
+    expect(limits.tryTake(d2, 1)).toBe(true);
+    expect(limits.tryTake(accessWith({ deviceId: "d3" }), 1)).toBe(false);
     expect(limits.usage.all().get("acme")?.waits).toBe(5);
   });
 
