@@ -1,7 +1,7 @@
 /** The rules of RFC 7252, 7641 and 7959, datagram by datagram, against the real door and a real JetStream. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { ParsedPacket } from "coap-packet";
-import { tenantId } from "../../src/domain/ids.js";
+import { credentialId, deviceId, tenantId } from "../../src/domain/ids.js";
 import { startCoapDoor } from "../../src/ingest/coap/door.js";
 import type { CoapDoor } from "../../src/ingest/coap/door.js";
 import { feedFrames } from "../../src/ingest/index.js";
@@ -381,6 +381,31 @@ describe("the configuration", () => {
     acknowledge(told);
     announce(nats.nc, under.models.put("acme", "d1", { credentials }));
     await waitFor(() => under.registry.peek("acme", "d1")?.credentials[0]?.revokedAt === undefined);
+  });
+});
+
+describe("a gateway's key", () => {
+  test("opens its children's paths and configuration, until it is no longer their gateway", async () => {
+    const [credential] = under.models.put("acme", "d1").credentials;
+    if (credential === undefined) throw new Error("there is no key");
+    const own = [
+      { ...credential, credentialId: credentialId("00000000-0000-4000-8000-000000000002"), hash: "00".repeat(32) },
+    ];
+    under.models.put("acme", "child", { credentials: own, gateway: deviceId("d1") });
+    expect(await ask({ path: "v1/acme/child/telemetry", payload: '{"child":1}' })).toMatchObject({ code: "2.04" });
+    await waitFor(() => readings.some((reading) => reading.deviceId === "child" && reading.values["child"] === 1));
+    const token = Buffer.from("child");
+    const get = { path: "v1/acme/child/config/desired", code: "GET", payload: "", token, options: observing(0) ?? [] };
+    expect(await ask(get)).toMatchObject({ code: "2.05" });
+    announce(nats.nc, under.models.put("acme", "child", { configuration: { version: 1, config: { a: 1 } } }));
+    const told = await client.next((packet) => packet.confirmable && packet.token.equals(token));
+    expect(told.payload.toString()).toContain('"version":1');
+    acknowledge(told);
+    announce(nats.nc, under.models.put("acme", "child", { gateway: deviceId("another") }));
+    const over = await client.next((packet) => packet.confirmable && packet.messageId !== told.messageId);
+    expect(over.code).toBe("4.01");
+    acknowledge(over);
+    expect(await ask({ path: "v1/acme/child/telemetry" })).toMatchObject({ code: "4.01" });
   });
 });
 
