@@ -6,14 +6,16 @@ import { startBareBroker } from "./support/bare-broker.js";
 import { byPart, countCpu, total } from "./support/cpu.js";
 import { createRules, enrolDevices, METRICS, watchfulRules } from "./support/enrol.js";
 import type { MqttLoad, SentTimes } from "./support/mqtt-loader.js";
+import { startNaivePath } from "./support/naive-path.js";
 import { runMqttLoadInProcess } from "./support/mqtt-loader-process.js";
 import { startBenchPlatform } from "./support/platform.js";
 import type { BenchPlatform } from "./support/platform.js";
 
 const sizes = { messages: 1_000_000, warmup: 200_000, connections: 200, window: 32 };
 
-/** Enough to know what a bare broker does. */
-const BASELINE_MESSAGES = 200_000;
+/** Enough to know what others do. */
+const NAIVE_MESSAGES = 100_000;
+const BROKER_MESSAGES = 200_000;
 
 export const ingest: Bench<typeof sizes> = {
   about: "MQTT QoS 1 into the whole platform, three metrics a message, until each is readable in InfluxDB",
@@ -46,7 +48,8 @@ export const ingest: Bench<typeof sizes> = {
       const { stored, waitedMs } = await untilStored(bench, result, result.acked, sentBy);
       const cpu = { ...byPart(spent()), loader: Number(result.cpuSeconds.toFixed(2)) };
       await bench.stop();
-      const baseline = await measureBaseline(load, say);
+      const baseline = await measureOther(await startNaivePath(), load, NAIVE_MESSAGES, say);
+      const broker = await measureOther(await startBareBroker(), load, BROKER_MESSAGES, say);
       return {
         figures: {
           qos: 1,
@@ -62,6 +65,7 @@ export const ingest: Bench<typeof sizes> = {
           cpu_s: cpu,
           cpu_us_per_message: Number(((total(cpu) * 1e6) / Math.max(1, stored)).toFixed(1)),
           failures: result.failures,
+          broker,
         },
         baseline,
         ratio: ratioOf(result.ackedPerSecond, baseline),
@@ -96,17 +100,20 @@ async function untilStored(
   }
 }
 
-async function measureBaseline(
+/** The same connections and messages into something else, without a warm-up. */
+async function measureOther(
+  what: { readonly name: string; readonly port: number; stop(): Promise<void> },
   load: Omit<MqttLoad, "port">,
+  messages: number,
   say: (line: string) => void,
 ): Promise<{ readonly name: string; readonly per_s: number }> {
-  const broker = await startBareBroker();
+  const { name, port } = what;
   try {
-    say(`· the same connections and messages into a bare broker: ${broker.name}`);
-    const messagesPerDevice = Math.min(load.messagesPerDevice, Math.ceil(BASELINE_MESSAGES / load.devices.length));
-    const { ackedPerSecond } = await runMqttLoadInProcess({ ...load, messagesPerDevice, port: broker.port });
-    return { name: broker.name, per_s: Math.round(ackedPerSecond) };
+    say(`· the same connections and messages into ${name}`);
+    const messagesPerDevice = Math.min(load.messagesPerDevice, Math.ceil(messages / load.devices.length));
+    const { ackedPerSecond } = await runMqttLoadInProcess({ ...load, warmUpPerDevice: 0, messagesPerDevice, port });
+    return { name, per_s: Math.round(ackedPerSecond) };
   } finally {
-    await broker.stop();
+    await what.stop();
   }
 }
