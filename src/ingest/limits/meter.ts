@@ -56,7 +56,8 @@ export class Meter {
     const turn = this.#lastTurn + ((isBytes ? bytes : messages) * 1_000) / perSecond;
     this.#lastTurn = turn > due && turn <= due + MAX_SPREAD_MS ? turn : due;
     return {
-      waitMs: Math.ceil(this.#lastTurn - now),
+      // Less what the sum above may have lost in its last digit.
+      waitMs: Math.ceil(this.#lastTurn - now - 1e-6),
       rule: `${count(perSecond)} ${isBytes ? "bytes" : "messages"} a second, ${count(burst)} at once`,
     };
   }
