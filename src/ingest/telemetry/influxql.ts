@@ -49,12 +49,15 @@ export function createInfluxQl(influx: Influx): InfluxQl {
       if (statements.length === 0) return [];
       options.signal?.throwIfAborted();
       const body = new URLSearchParams({ q: statements.join(";") }).toString();
+      const own = linked(options.signal);
       let answer: Answer;
       try {
-        answer = (await transport.request(pathOf(epochOf(options)), body, sending(options))) as Answer;
+        answer = (await transport.request(pathOf(epochOf(options)), body, sending(own.signal))) as Answer;
       } catch (error) {
         options.signal?.throwIfAborted();
         throw noAnswer(error);
+      } finally {
+        own.unlink();
       }
       const results = answer.results ?? [];
       checkRefusal(answer);
@@ -64,8 +67,9 @@ export function createInfluxQl(influx: Influx): InfluxQl {
     async *stream(statement, options = {}) {
       const body = new URLSearchParams({ q: statement }).toString();
       const path = pathOf(`${epochOf(options)}&chunked=true&chunk_size=${CHUNK_ROWS}`);
+      const own = linked(options.signal);
       try {
-        for await (const line of linesOf(transport.iterate(path, body, sending(options)))) {
+        for await (const line of linesOf(transport.iterate(path, body, sending(own.signal)))) {
           const answer = JSON.parse(line) as Answer;
           checkRefusal(answer);
           for (const { series } of answer.results ?? []) yield* series ?? [];
@@ -73,6 +77,8 @@ export function createInfluxQl(influx: Influx): InfluxQl {
       } catch (error) {
         options.signal?.throwIfAborted();
         throw error instanceof FleetlogError ? error : noAnswer(error);
+      } finally {
+        own.unlink();
       }
       // The client ends an aborted answer as if it were whole.
       options.signal?.throwIfAborted();
@@ -84,13 +90,24 @@ function epochOf({ times = "ms" }: AskOptions): string {
   return times === "ms" ? "&epoch=ms" : "";
 }
 
-function sending({ signal }: AskOptions): SendOptions {
+function sending(signal: AbortSignal): SendOptions {
   return {
     method: "POST",
     headers: { "content-type": "application/x-www-form-urlencoded", accept: "application/json" },
-    // One of its own for each request: the client never takes its listener back.
-    ...(signal === undefined ? {} : { signal: AbortSignal.any([signal]) }),
+    signal,
   };
+}
+
+/**
+ * A signal for one request. The client never takes its listener back, so on the caller's own every request would live,
+ * with its answer, as long as that; and AbortSignal.any keeps what has listeners alive just so.
+ */
+function linked(signal: AbortSignal | undefined): { readonly signal: AbortSignal; unlink(): void } {
+  const own = new AbortController();
+  const abort = (): void => own.abort(signal?.reason);
+  if (signal?.aborted === true) abort();
+  signal?.addEventListener("abort", abort, { once: true });
+  return { signal: own.signal, unlink: () => signal?.removeEventListener("abort", abort) };
 }
 
 async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {

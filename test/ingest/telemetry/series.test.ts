@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createHorizons, createTelemetryQueries, openMarks } from "../../../src/ingest/index.js";
 import type { Reading, TelemetryQueries } from "../../../src/ingest/index.js";
@@ -193,6 +194,15 @@ describe("an export", () => {
     expect(rows).toHaveLength(readings.length + 1);
     expect(rows[1]).toEqual({ metric: "t", time: new Date(begin).toISOString(), value: 0, quality: "spike|late" });
     expect(largest).toBeLessThanOrEqual(2_000);
+  });
+
+  test("leaves nothing behind with its signal, however many pages it has", async () => {
+    const { signal } = new AbortController();
+    const listening: number[] = [];
+    for await (const page of queries.export("acme", "d1", { ...all, metrics: ["t"], resolution: MINUTE }, signal)) {
+      listening.push(page.length > 0 ? getEventListeners(signal, "abort").length : 0);
+    }
+    expect(new Set(listening)).toEqual(new Set([0]));
   });
 
   test("asks nothing more once it is aborted", async () => {
