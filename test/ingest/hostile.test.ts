@@ -19,7 +19,7 @@ let witness: MqttClient;
 
 beforeAll(async () => {
   nats = await natsUnderTest();
-  under = await gatewayUnderTest(nats.nc, { connectTimeoutMs: 2_000 });
+  under = await gatewayUnderTest(nats.nc, { connectTimeoutMs: 5_000 });
   under.models.put("acme", "d1");
   under.models.put("acme", "hostile");
   witness = await under.connect();

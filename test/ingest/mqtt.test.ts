@@ -35,7 +35,7 @@ afterAll(async () => {
   await nats.stop();
 });
 beforeEach(async () => {
-  under = await gatewayUnderTest(nats.nc, { connectTimeoutMs: 1_000 });
+  under = await gatewayUnderTest(nats.nc, { connectTimeoutMs: 5_000 });
   under.models.put("acme", "d1", { location: { site: "hall 1" } });
 });
 afterEach(async () => {

@@ -28,6 +28,7 @@ export interface Fleetlog {
   readonly httpUrl: string;
   readonly httpsUrl: string;
   readonly mqttUrl: string;
+  readonly mqttsUrl: string;
   readonly coapUrl: string;
   readonly coapsUrl: string;
   readonly natsUrl: string;
@@ -98,6 +99,7 @@ export async function startFleetlog(options: FleetlogOptions = {}): Promise<Flee
   return {
     httpUrl,
     mqttUrl: String(up["mqttUrl"]),
+    mqttsUrl: String(up["mqttsUrl"]),
     coapUrl: String(up["coapUrl"]),
     coapsUrl: String(up["coapsUrl"]),
     httpsUrl: String(up["httpsUrl"]),

@@ -20,7 +20,7 @@ let witness: MqttClient;
 
 beforeAll(async () => {
   nats = await natsUnderTest();
-  under = await startTransports(nats.nc, { connectTimeoutMs: 2_000, maxConnections: 400 });
+  under = await startTransports(nats.nc, { connectTimeoutMs: 5_000, maxConnections: 400 });
   under.models.put("acme", "d1");
   under.models.put("acme", "hostile");
   witness = await under.connect({ reconnectPeriod: 0 });

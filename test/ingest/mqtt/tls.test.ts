@@ -14,7 +14,7 @@ let under: Transports;
 
 beforeAll(async () => {
   nats = await natsUnderTest();
-  under = await startTransports(nats.nc, { connectTimeoutMs: 1_500, maxConnections: 200 });
+  under = await startTransports(nats.nc, { connectTimeoutMs: 5_000, maxConnections: 200 });
   under.models.put("acme", "d1");
 });
 afterAll(async () => {

@@ -15,7 +15,7 @@ let under: Transports;
 
 beforeAll(async () => {
   nats = await natsUnderTest();
-  under = await startTransports(nats.nc, { connectTimeoutMs: 1_500 });
+  under = await startTransports(nats.nc, { connectTimeoutMs: 5_000 });
   under.models.put("acme", "d1");
 });
 afterAll(async () => {

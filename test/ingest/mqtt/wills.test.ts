@@ -118,11 +118,11 @@ test.each([
   ["the same gateway", () => one],
   ["another gateway", () => two],
 ])("who comes back in time, to %s, has not died", async (_where, at) => {
-  const client = await open(5, delayed(2));
+  const client = await open(5, delayed(5));
   client.destroy();
   await waitFor(async () => (await lastRecord())?.["will"] !== undefined);
-  const back = await open(5, { ...delayed(2), will: will({ payload: Buffer.from('{"other":1}') }) }, at());
-  const due = Date.now() + 2_000;
+  const back = await open(5, { ...delayed(5), will: will({ payload: Buffer.from('{"other":1}') }) }, at());
+  const due = Date.now() + 5_000;
   await waitFor(() => Date.now() > due + 200);
   expect(await mark()).toBe(0);
   back.send({ cmd: "disconnect", reasonCode: 0 });
@@ -139,7 +139,7 @@ test("a clean start ends the session, and with it the wait", async () => {
 });
 
 test("a gateway that is gone leaves it in the record: whoever takes the session up later sends it, once due", async () => {
-  const client = await open(5, delayed(1));
+  const client = await open(5, delayed(5));
   client.destroy();
   const record = await waitFor(async () => {
     const found = await lastRecord();
@@ -149,7 +149,7 @@ test("a gateway that is gone leaves it in the record: whoever takes the session 
   await one.gateway.stop();
   const { dueAt } = record["will"] as { dueAt: number };
   await waitFor(() => Date.now() > dueAt);
-  const back = await open(5, { ...delayed(1), will: will({ payload: Buffer.from('{"other":1}') }) }, two);
+  const back = await open(5, { ...delayed(5), will: will({ payload: Buffer.from('{"other":1}') }) }, two);
   await waitFor(() => wills() === 1);
   expect(feed.readings[0]?.timestamp).toBe(dueAt);
   back.send({ cmd: "disconnect", reasonCode: 0 });
