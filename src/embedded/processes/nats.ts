@@ -7,6 +7,7 @@ import { findOrInstall } from "./find-or-install.js";
 import { choosePort } from "./free-port.js";
 import { unhurried } from "./go-program.js";
 import { endLeftBehind } from "./left-behind.js";
+import { watchJetStream } from "./jetstream-watch.js";
 import { type LocalServer, onFreePort, type ServerOptions } from "./server-options.js";
 
 export interface NatsOptions extends ServerOptions {
@@ -39,7 +40,20 @@ export async function startNats(options: NatsOptions): Promise<LocalServer> {
         pidFile,
         ready: async () => (await greeting(port)).includes(`"server_name":"${serverName}"`),
       });
-      return { ...child, url: `nats://${host}:${port}`, port };
+      const restart = (): void => {
+        const pid = child.pid();
+        if (pid !== undefined) process.kill(pid, "SIGKILL");
+      };
+      const watch = watchJetStream({ port, dataDir, logger, restart });
+      return {
+        ...child,
+        url: `nats://${host}:${port}`,
+        port,
+        async stop() {
+          await watch.stop();
+          await child.stop();
+        },
+      };
     },
   );
 }
