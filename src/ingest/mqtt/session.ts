@@ -2,8 +2,8 @@
 import type { ISubscribePacket, IUnsubscribePacket } from "mqtt-packet";
 import { errorTable, messageOf } from "../../platform/errors.js";
 import type { Logger } from "../../platform/logger.js";
-import { formatOfContentType, knownContentTypes } from "../codecs/format.js";
-import { maySpeak, stillWelcome } from "../device-access.js";
+import { formatOfContentType } from "../codecs/format.js";
+import { stillWelcome } from "../device-access.js";
 import type { DeviceAccess } from "../device-access.js";
 import { Speaker } from "../gateways/speaker.js";
 import type { ChildRegistry } from "../gateways/children.js";
@@ -20,9 +20,11 @@ import type { DurableSession, Saved } from "./durable-session.js";
 import type { EndReason } from "./end-reason.js";
 import { ExactlyOnce } from "./exactly-once.js";
 import type { Admitted, Will } from "./login.js";
+import { endWithWill } from "./last-will.js";
 import type { Outgoing } from "./outgoing.js";
-import { isTextPayload, PINGRESP } from "./packets.js";
+import { PINGRESP } from "./packets.js";
 import type { Incoming, Publish } from "./packets.js";
+import { checkClaims, responseTo } from "./publish-claims.js";
 import { publishReason, reasons, subscribeReason } from "./reasons.js";
 import { hashOf } from "./session-record.js";
 import type { PendingWill, SessionState } from "./session-record.js";
@@ -191,16 +193,14 @@ export class Session {
     this.#exactlyOnce?.end();
     const { durable } = this.#deps;
     const now = Date.now();
-    const will = withWill ? this.#will : undefined;
+    const pending = endWithWill(withWill ? this.#will : undefined, successor, now, {
+      key: sessionKey(this.access, this.clientId),
+      wills: this.#deps.wills,
+      durable,
+      access: () => this.#deps.registry.peek(this.access.tenantId, this.access.deviceId) ?? this.access,
+      send: (will) => this.sendWill(will),
+    });
     this.#will = undefined;
-    const delay = Math.min(will?.delay ?? 0, durable?.expirySeconds ?? 0);
-    let pending: PendingWill | undefined;
-    if (will !== undefined && delay > 0 && successor === undefined) {
-      pending = pendingWill(will, now + delay * 1_000);
-      this.#schedule(pending);
-    } else if (will !== undefined && (delay === 0 || successor?.clean === true)) {
-      this.sendWill(pendingWill(will, now));
-    }
     this.#speaker.end(presence);
     // The one who takes the session over writes it from now on.
     if (successor !== undefined || durable === undefined) return Promise.resolve();
@@ -223,17 +223,6 @@ export class Session {
     received: [...(this.#exactlyOnce?.ids() ?? [])],
     sent: this.#downlink.unacknowledged,
   });
-
-  #schedule(will: PendingWill): void {
-    const { wills, registry, durable } = this.#deps;
-    const { tenantId, deviceId } = this.access;
-    wills.schedule(sessionKey(this.access, this.clientId), will, () => {
-      const access = registry.peek(tenantId, deviceId) ?? this.access;
-      // Who may no longer speak has no last word either.
-      if (maySpeak(access)) this.sendWill(will);
-      void durable?.forgetWill();
-    });
-  }
 
   #publish(packet: Publish): void {
     const { ingest, outgoing } = this.#deps;
@@ -301,21 +290,8 @@ export class Session {
     receivedAt: number | undefined,
   ): void {
     const { payload, properties } = packet;
-    const format = formatOfContentType(properties?.contentType);
-    let why = refused;
-    if (format === "unsupported") {
-      const known = knownContentTypes.join(", ");
-      why ??= refusal("UNSUPPORTED_FORMAT", `content type ${JSON.stringify(properties?.contentType)}: send ${known}`);
-    }
-    if (properties?.payloadIsText === true && !isTextPayload(payload)) {
-      why ??= refusal("MALFORMED_PAYLOAD", "the payload format indicator says UTF-8, and the payload is none");
-    }
+    const claims = refused ?? checkClaims(properties, payload, this.access);
     const answerTo = properties?.responseTopic;
-    const { tenantId, deviceId } = this.access;
-    if (answerTo !== undefined && !answerTo.startsWith(`v1/${tenantId}/${deviceId}/`)) {
-      const message = `the response topic is not below v1/${tenantId}/${deviceId}/, where this device may subscribe`;
-      why ??= refusal("TOPIC_NOT_ALLOWED", message);
-    }
     const done: Done =
       answerTo === undefined
         ? told
@@ -323,12 +299,8 @@ export class Session {
             told(outcome);
             this.#respond(answerTo, properties?.correlationData, outcome);
           };
-    if (why === undefined && format !== "unsupported") {
-      this.#speaker.publish(topic, payload, format, done, receivedAt);
-      return;
-    }
-    const reason = why ?? refusal("UNSUPPORTED_FORMAT", "the content type is not known");
-    this.#deps.ingest.refuse(this.access, reason, payload, { door: "mqtt", topic }, done);
+    if ("code" in claims) this.#deps.ingest.refuse(this.access, claims, payload, { door: "mqtt", topic }, done);
+    else this.#speaker.publish(topic, payload, claims.format, done, receivedAt);
   }
 
   #answered(entry: Unacknowledged | undefined, outcome: Outcome): void {
@@ -353,7 +325,7 @@ export class Session {
   #respond(topic: string, correlationData: Buffer | undefined, outcome: Outcome): void {
     if (this.#isOver) return;
     const properties = correlationData === undefined ? {} : { correlationData };
-    this.#sendSubscribed(topic, JSON.stringify(answerOf(outcome)), properties);
+    this.#sendSubscribed(topic, responseTo(outcome), properties);
   }
 
   #flushPubrecs(exactlyOnce: ExactlyOnce): void {
@@ -546,20 +518,4 @@ export function sessionKey(
   clientId: string,
 ): string {
   return `${tenantId}/${deviceId}/${clientId}`;
-}
-
-function pendingWill({ topic, payload, contentType }: Will, dueAt: number): PendingWill {
-  const kept = { topic, payload: payload.toString("base64"), dueAt };
-  return contentType === undefined ? kept : { ...kept, contentType };
-}
-
-function answerOf(outcome: Outcome): object {
-  switch (outcome.kind) {
-    case "stored":
-      return { stored: outcome.readings };
-    case "refused":
-      return { error: { code: outcome.refusal.code, message: outcome.refusal.message } };
-    case "failed":
-      return { error: { code: outcome.error.code, message: outcome.error.message } };
-  }
 }
