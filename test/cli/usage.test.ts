@@ -31,6 +31,8 @@ describe("wrong usage ends with 2 and says what to do", () => {
     [["rule", "create", "hot", "--metric", "t"], /give one of --above/],
     [["rule", "create", "hot", "--metric", "t", "--above", "1", "--below", "0"], /give one of --above/],
     [["rule", "create", "hot", "--metric", "t", "--above", "high"], /It is a number/],
+    [["rejections", "replay"], /their ids, a filter, or --all/],
+    [["rejections", "replay", "some-id", "--all"], /ids or a filter, not both/],
     [["events", "--device", "a/b/c"], /DEVICE or TENANT\/DEVICE/],
     [["events", "--device", "d", "--follow", "--to", "1h"], /--follow has no end/],
     [["device", "list", "--url", "ftp://x"], /--url is an address such as/],

@@ -145,6 +145,13 @@ describe("NATS", () => {
   test("what is refused gets its reason", async () => {
     expect(await ask("acme", "d1", '{"a":{}}')).toMatchObject({ error: { code: "INVALID_VALUE" } });
     expect(await ask("acme", "nobody", '{"a":1}')).toMatchObject({ error: { code: "NOT_FOUND" } });
+    const form = { as: "message", topic: "telemetry" };
+    expect((await rejectionsOf(nats.nc, "acme", "nobody")).at(-1)).toMatchObject({
+      door: "nats",
+      code: "NOT_FOUND",
+      form,
+    });
+    expect(await ask("acme", "nö-id", '{"a":1}')).toMatchObject({ error: { code: "NOT_FOUND" } });
     expect((await rejectionsOf(nats.nc, "acme", "d1")).at(-1)).toMatchObject({ door: "nats", payload: '{"a":{}}' });
   });
 

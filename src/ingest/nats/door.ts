@@ -4,6 +4,7 @@
  * are stored; a plain publish is as sure as core NATS is.
  */
 import type { Msg, NatsConnection } from "nats";
+import { deviceId as checkedDeviceId, tenantId as checkedTenantId } from "../../domain/ids.js";
 import { messageOf } from "../../platform/errors.js";
 import type { ErrorCode } from "../../platform/errors.js";
 import type { HasHealth, Running } from "../../platform/lifecycle.js";
@@ -78,17 +79,9 @@ export function startNatsDoor({ nc, ingest, registry, logger, maxPayloadBytes }:
   }
 
   function accept(message: Msg, access: DeviceAccess | undefined): void {
-    if (access === undefined || !maySpeak(access)) {
-      const code = access === undefined ? "NOT_FOUND" : "FORBIDDEN";
-      const why = access === undefined ? "there is no such device" : `device ${access.deviceId} is ${access.status}`;
-      ingest.counters.rejected("nats", code);
-      answer(message, failed(code, `${why}: register and activate it first`));
-      return;
-    }
-    ingest.seen.heard(access.tenantId, access.deviceId);
     const { data, subject } = message;
     const payload = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-    const source = { door: "nats", topic: subject } as const;
+    const source = { door: "nats", topic: subject, form: { as: "message", topic: "telemetry" } } as const;
     const answered = (outcome: Outcome): void => {
       switch (outcome.kind) {
         case "stored":
@@ -99,6 +92,17 @@ export function startNatsDoor({ nc, ingest, registry, logger, maxPayloadBytes }:
           return answer(message, failed(outcome.error.code, outcome.error.message));
       }
     };
+    if (access === undefined || !maySpeak(access)) {
+      const code = access === undefined ? "NOT_FOUND" : "FORBIDDEN";
+      const why = access === undefined ? "there is no such device" : `device ${access.deviceId} is ${access.status}`;
+      const refused = refusal(code, `${why}: register and activate it first`);
+      const named = access ?? namedIn(subject);
+      // What names no device at all is nobody's to find in a ledger.
+      if (named !== undefined) return ingest.refuse(named, refused, payload, source, answered);
+      ingest.counters.rejected("nats", code);
+      return answer(message, failed(code, refused.message));
+    }
+    ingest.seen.heard(access.tenantId, access.deviceId);
     if (payload.length > maxPayloadBytes) {
       const tooLarge = refusal("PAYLOAD_TOO_LARGE", `a payload has at most ${maxPayloadBytes} bytes: send several`);
       ingest.refuse(access, tooLarge, payload, source, answered);
@@ -136,6 +140,16 @@ export function startNatsDoor({ nc, ingest, registry, logger, maxPayloadBytes }:
       { name: "nats-door", state: subscription.isClosed() ? "down" : "up", lag: underway, lagUnit: "messages" },
     ],
   };
+}
+
+/** Whom the subject names, if that can be the name of a device. */
+function namedIn(subject: string): Parameters<Ingest["refuse"]>[0] | undefined {
+  const [, tenant = "", , device = ""] = subject.split(".");
+  try {
+    return { tenantId: checkedTenantId(tenant), deviceId: checkedDeviceId(device) };
+  } catch {
+    return undefined;
+  }
 }
 
 function asksForAnswer({ reply }: Msg): boolean {
