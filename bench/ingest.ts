@@ -14,7 +14,7 @@ import type { BenchPlatform } from "./support/platform.js";
 const sizes = { messages: 1_000_000, warmup: 200_000, connections: 200, window: 32 };
 
 /** Enough to know what others do. */
-const NAIVE_MESSAGES = 100_000;
+const NAIVE_MESSAGES = 40_000;
 const BROKER_MESSAGES = 200_000;
 
 export const ingest: Bench<typeof sizes> = {

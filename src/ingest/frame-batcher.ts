@@ -44,7 +44,7 @@ export interface FrameBatcherOptions {
  * While so many frames are on their way, the next one is not sent for its age alone: it fills up until one is answered.
  * So frames are small when there is little to do, and the busier JetStream is, the more share an acknowledgement.
  */
-const FRAMES_ABREAST = 2;
+const FRAMES_ABREAST = 1;
 
 /**
  * A frame is sent before it passes this. One reading has at most 256 strings of 1,024 characters, so what is sent stays
