@@ -118,7 +118,7 @@ export class Session {
   /** A whole packet, if it is a PUBLISH in its plainest form; false: `handle` is to have it. */
   takePlain(packet: Buffer): boolean {
     const { version } = this.#deps.outgoing;
-    if (version === 5 && this.unacknowledged >= RECEIVE_MAXIMUM) return false;
+    if (version === 5 && this.#acks.size + (this.#exactlyOnce?.held ?? 0) >= RECEIVE_MAXIMUM) return false;
     return this.#plain.take(packet, version, this.access);
   }
 
