@@ -142,6 +142,9 @@ describe("the writer", () => {
       payload: JSON.stringify({ ts: guilty.timestamp, values: { n: -1 } }),
     });
     expect(kept[0]?.reason).toContain("InfluxDB refused it");
+    expect(kept[0]?.line).toBe(toLine(guilty));
+    const { timestamp, values } = guilty;
+    expect(kept[0]?.form).toMatchObject({ as: "reading", reading: { deviceId: "d1", timestamp, values } });
   });
 
   test("while InfluxDB is killed and comes back, nothing is lost and nothing doubled", async () => {

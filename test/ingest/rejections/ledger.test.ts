@@ -8,6 +8,8 @@ import { feedFrames } from "../../../src/ingest/index.js";
 import type { Outcome, Reading, RejectionQueries } from "../../../src/ingest/index.js";
 import { createRejectionQueries, createRejectionReplay, startRejectionLedger } from "../../../src/ingest/index.js";
 import type { RejectionReplay } from "../../../src/ingest/index.js";
+import { deviceId, deviceTypeId, tenantId } from "../../../src/domain/ids.js";
+import { keepDeadLetters } from "../../../src/ingest/rejections/dead-letters.js";
 import { encodeRejection } from "../../../src/ingest/rejections/rejection.js";
 import type { HasHealth, Running } from "../../../src/platform/lifecycle.js";
 import { silentLogger } from "../../../src/platform/logger.js";
@@ -223,6 +225,25 @@ describe("a replay", () => {
     expect((await kept(1)).length).toBe(1);
     await waitFor(async () => (await counted())["UNKNOWN_METRIC"] !== undefined, { what: "the counts" });
     expect(await counted()).toEqual({ UNKNOWN_METRIC: 1 });
+  });
+
+  test("of what InfluxDB refused goes past the pipeline, which it had passed", async () => {
+    gateway.models.put(tenant, "d1");
+    const at = Date.now() - 60_000;
+    const reading = {
+      tenantId: tenantId(tenant),
+      deviceId: deviceId("d1"),
+      deviceType: deviceTypeId("sensor"),
+      receivedAt: at,
+      timestamp: at - 1_000,
+      values: { calibrated: 1.5 },
+    };
+    await keepDeadLetters(nats.nc, [{ reading, line: `sensor_data calibrated=1.5 ${at}000000`, reason: "no" }]);
+    const [rejection] = await kept(1);
+    expect(rejection).toMatchObject({ door: "writer", line: `sensor_data calibrated=1.5 ${at}000000` });
+    const { results } = await replay.replay(tenant, "tester", { query: { door: "writer" } });
+    expect(results).toMatchObject([{ outcome: "STORED" }]);
+    expect(await waitFor(() => stored.find((one) => one.tenantId === tenant))).toEqual(reading);
   });
 
   test("killed before it was marked, stores the same point again", async () => {
