@@ -8,7 +8,8 @@ import type { Logger } from "../../platform/logger.js";
 import { lateConsumer, streams } from "../../platform/subjects.js";
 import { feedFrames } from "../frame-feed.js";
 import type { Sweeper } from "../retention/sweeper.js";
-import type { DeviceSpan, RollupStore, Span } from "./compute.js";
+import { closeMinutes } from "./close-minutes.js";
+import type { RollupStore } from "./compute.js";
 import { correct } from "./corrections.js";
 import type { RollupCounters } from "./counters.js";
 import { createLateNotes } from "./late.js";
@@ -16,7 +17,6 @@ import type { LateWindow } from "./late.js";
 import { floorTo, levels } from "./levels.js";
 import type { Closed, Marks } from "./marks.js";
 import { OpenWindows } from "./open-windows.js";
-import type { RollupPoint } from "./point.js";
 import type { RollupOptions } from "./rollups.js";
 
 export interface RollupTermDeps {
@@ -232,34 +232,6 @@ export function startRollupTerm(deps: RollupTermDeps, options: RollupOptions, en
 async function isIdle(manager: JetStreamManager): Promise<boolean> {
   const { num_pending, num_ack_pending } = await manager.consumers.info(streams.frames, "rollup");
   return num_pending === 0 && num_ack_pending === 0;
-}
-
-/** From what passed by where that is sure, else from InfluxDB. Gives the points written. */
-async function closeMinutes(
-  store: RollupStore,
-  windows: OpenWindows,
-  { from, to }: Span,
-  signal: AbortSignal,
-): Promise<number> {
-  const points: RollupPoint[] = [];
-  const unsure: DeviceSpan[] = [];
-  /** Where the minutes begin that have to be asked for. */
-  let asked = to;
-  let written = 0;
-  for (let minute = from; minute < to; minute += levels.MINUTE.ms) {
-    const window = windows.take(minute);
-    if (window === undefined) {
-      asked = Math.min(asked, minute);
-      continue;
-    }
-    if (asked < minute) written += await store.roll("MINUTE", { from: asked, to: minute }, signal);
-    asked = to;
-    points.push(...window.points);
-    unsure.push(...window.unsure);
-  }
-  if (asked < to) written += await store.roll("MINUTE", { from: asked, to }, signal);
-  written += await store.write("MINUTE", points);
-  return written + (await store.correct("MINUTE", unsure, signal));
 }
 
 /** With what is behind it: what callers are told names no addresses, but the log and /readyz may. */
