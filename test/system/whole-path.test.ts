@@ -281,6 +281,7 @@ describe("operations", () => {
       "writer",
       "processor",
       "relay",
+      "rollups",
       "projection devices",
       "projection alerts",
       "integrators",

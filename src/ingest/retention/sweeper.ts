@@ -28,7 +28,7 @@ export interface SweeperOptions {
 }
 
 export interface Sweeper {
-  /** Quick when nothing is due. Rejects with what an engine failed with, or the signal's reason; the next call goes on. */
+  /** Quick when nothing is due. Rejects only with the signal's reason: what an engine fails with is logged, and tried again in a while. */
   sweep(marks: Marks, signal: AbortSignal): Promise<void>;
 }
 
@@ -87,17 +87,22 @@ export function createSweeper(deps: SweeperDeps, options: SweeperOptions = {}): 
   return {
     async sweep(marks, signal) {
       if (now() - lookedAt < everyMs) return;
-      for await (const { tenant, rules } of tenants()) {
-        signal.throwIfAborted();
-        try {
-          await sweepTenant(tenant, rules, marks, signal);
-        } catch (error) {
-          signal.throwIfAborted();
-          // One tenant's trouble does not keep another's readings beyond their time.
-          logger.warn({ tenant, error: messageOf(error) }, "retention could not delete; trying again in a while");
-        }
-      }
       lookedAt = now();
+      let who: string | undefined;
+      try {
+        for await (const { tenant, rules } of tenants()) {
+          who = tenant;
+          await sweepTenant(tenant, rules, marks, signal).catch((error: unknown) => {
+            signal.throwIfAborted();
+            // One tenant's trouble does not keep another's readings beyond their time.
+            logger.warn({ tenant, error: messageOf(error) }, "retention could not delete; trying again in a while");
+          });
+        }
+      } catch (error) {
+        signal.throwIfAborted();
+        // The document store is away: rollups go on without it.
+        logger.warn({ after: who, error: messageOf(error) }, "retention rules cannot be read; trying again in a while");
+      }
     },
   };
 }

@@ -175,6 +175,16 @@ describe("retention", () => {
     expect(series?.aggregates.reduce((sum, { count }) => sum + count, 0)).toBe(60);
   });
 
+  test("rules that cannot be read are no reason to stop", async () => {
+    const away = createSweeper({
+      influx: stores.influx.influx,
+      tenants: () => ({ [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new Error("away")) }) }),
+      logger: silentLogger,
+      metrics: createMetrics(),
+    });
+    await expect(away.sweep(marks, new AbortController().signal)).resolves.toBeUndefined();
+  });
+
   test("a sweep that was cut off is carried out by the next", async () => {
     rules["globex"] = [{ resolution: "RAW", days: 2 }];
     const marksThatFail: Marks = { ...marks, setDeleted: () => Promise.reject(new Error("killed")) };
