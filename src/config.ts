@@ -15,6 +15,12 @@ const urlOf = (protocols: readonly string[]) =>
     error: `must be a URL that begins with ${protocols.map((protocol) => `${protocol}://`).join(" or ")}`,
   });
 
+/** One host, one place for the user: what this accepts, the bridge can connect to. */
+const brokerUrl = urlOf(["mqtt", "mqtts", "ws", "wss"]).refine(isAddress, {
+  error:
+    "must be a URL with a host, such as mqtt://user:password@broker:1883, special characters of both written as %40",
+});
+
 /** 0: no limit. */
 const rate = (fallback = 0) => whole(0, 1_000_000_000).default(fallback);
 
@@ -28,7 +34,7 @@ export const configSchema = z.object({
   INFLUX_TOKEN: z.string().optional(),
   INFLUX_ORG: z.string().default("fleetlog"),
   INFLUX_BUCKET: z.string().min(1).default("fleetlog"),
-  MQTT_BROKER_URL: urlOf(["mqtt", "mqtts", "ws", "wss"]).optional(),
+  MQTT_BROKER_URL: brokerUrl.optional(),
   /** A file that says whose the outside broker's topics are. */
   FLEETLOG_BRIDGE_MAPPING: z.string().min(1).optional(),
   FLEETLOG_BRIDGE_CLIENTS: whole(1, 64).default(4),
@@ -152,6 +158,17 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
 function warningsOf({ MQTT_BROKER_URL, FLEETLOG_BRIDGE_MAPPING }: z.infer<typeof configSchema>): readonly string[] {
   if (FLEETLOG_BRIDGE_MAPPING === undefined || MQTT_BROKER_URL !== undefined) return [];
   return ["FLEETLOG_BRIDGE_MAPPING is set, but MQTT_BROKER_URL is not: there is no bridge"];
+}
+
+function isAddress(text: string): boolean {
+  try {
+    const { hostname, username, password } = new URL(text);
+    decodeURIComponent(username);
+    decodeURIComponent(password);
+    return hostname !== "";
+  } catch {
+    return false;
+  }
 }
 
 /** The wrong value, for the one who looks for the mistake. A URL may hold a password before its "@": logs keep neither. */

@@ -35,6 +35,13 @@ describe("with nothing set", () => {
     );
   });
 
+  it.each(["mqtt://", "mqtt://:password@", "mqtt://host:99999", "mqtts://a%:b@host", "tcp://host"])(
+    "an address of a broker that nobody could connect to (%s) is named",
+    (url) => {
+      expect(() => readConfig({ MQTT_BROKER_URL: url })).toThrow(/MQTT_BROKER_URL: must be a URL/u);
+    },
+  );
+
   it("what Kubernetes sets for a Service called fleetlog is nobody's mistake", () => {
     const links = {
       FLEETLOG_PORT: "tcp://10.0.0.1:8080",

@@ -1,7 +1,9 @@
 import { resolve } from "node:path";
+import { ConfigError } from "../config.js";
 import type { Config } from "../config.js";
 import { nodeIdOf, removeAddresses, tokenSecretOf, writeAddresses } from "../data-dir.js";
 import { lockDataDir } from "../embedded/processes/index.js";
+import { messageOf } from "../platform/errors.js";
 import type { HasHealth, PartHealth, Running } from "../platform/lifecycle.js";
 import { Lifecycle } from "../platform/lifecycle.js";
 import type { Logger } from "../platform/logger.js";
@@ -39,8 +41,12 @@ export interface SupervisorOptions {
 
 type PortVariable = Extract<keyof Config, `FLEETLOG_${"HTTP" | "HTTPS" | "MQTT" | "MQTTS" | "COAP" | "COAPS"}_PORT`>;
 
-/** Starts what is configured on this machine and keeps it alive. Throws FleetlogError when a part cannot start; nothing is left running then. */
+/**
+ * Starts what is configured on this machine and keeps it alive. Throws FleetlogError when a part cannot start, ConfigError
+ * where the configuration keeps it from that; nothing is left running then.
+ */
 export async function startPlatform(options: SupervisorOptions): Promise<Platform> {
+  await checkBridge(options.config);
   const lifecycle = new Lifecycle(options.logger);
   try {
     return await startAll(options, lifecycle);
@@ -131,6 +137,17 @@ async function startAll(options: SupervisorOptions, lifecycle: Lifecycle): Promi
     health: () => [...own(), ...processes.reports().flatMap((report) => report.parts)],
     stop: () => lifecycle.stop(),
   };
+}
+
+/** A gateway that finds the mistake itself would be started again and again. Loaded where there is a bridge only: a supervisor is small. */
+async function checkBridge({ FLEETLOG_ROLES, MQTT_BROKER_URL, FLEETLOG_BRIDGE_MAPPING }: Config): Promise<void> {
+  if (MQTT_BROKER_URL === undefined || !FLEETLOG_ROLES.includes("gateway")) return;
+  const { readMapping } = await import("../ingest/index.js");
+  try {
+    readMapping(FLEETLOG_BRIDGE_MAPPING);
+  } catch (error) {
+    throw new ConfigError([messageOf(error).replaceAll("\n", "\n  ")]);
+  }
 }
 
 function urlOf(scheme: string, port: number | undefined): string | undefined {

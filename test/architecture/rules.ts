@@ -109,7 +109,15 @@ const mayImport: Readonly<Record<string, Readonly<Record<string, Extent>>>> = {
   roles: { ...everything, container: "all" },
   "data-dir": { platform: "all" },
   "process-report": { platform: "all" },
-  supervisor: { platform: "all", config: "all", embedded: "all", "data-dir": "all", "process-report": "all" },
+  supervisor: {
+    platform: "all",
+    config: "all",
+    embedded: "all",
+    "data-dir": "all",
+    "process-report": "all",
+    // For the check of the bridge's mapping before anything starts.
+    ingest: "index",
+  },
   "run-roles": {
     platform: "all",
     config: "all",

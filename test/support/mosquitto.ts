@@ -1,5 +1,5 @@
 /** Mosquitto as Debian packages it, on a port and with a file of its own: a broker that can be killed and started again. */
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
@@ -7,11 +7,17 @@ import { connect, createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { waitFor } from "./wait-for.js";
+
+const run = promisify(execFile);
 
 export interface Mosquitto {
   readonly port: number;
   readonly url: string;
+  /** `mqtts://localhost:…`: refuses who does not ask for TLS, and is not there at all without `tls`. */
+  readonly tlsUrl: string;
+  readonly wsUrl: string;
   pid(): number;
   start(): Promise<void>;
   kill(signal: "SIGKILL" | "SIGTERM"): Promise<void>;
@@ -20,14 +26,37 @@ export interface Mosquitto {
   dispose(): Promise<void>;
 }
 
+export interface MosquittoOptions {
+  /** Who may log in; without, everybody. */
+  readonly user?: { readonly name: string; readonly password: string };
+  /** PEM files of a door with TLS beside the plain one. */
+  readonly tls?: { readonly certificate: string; readonly key: string };
+}
+
 /** `path`: of the program, as `needPackage` gives it. */
-export async function startMosquitto(path: string): Promise<Mosquitto> {
+export async function startMosquitto(path: string, options: MosquittoOptions = {}): Promise<Mosquitto> {
+  const { user, tls } = options;
   const dir = await mkdtemp(join(tmpdir(), "fleetlog-mosquitto-"));
-  const port = await freePort();
+  const [port, tlsPort, wsPort] = [await freePort(), await freePort(), await freePort()];
+  const passwords = join(dir, "passwords");
+  if (user !== undefined) {
+    await run(path.replace(/s?bin\/mosquitto$/u, "bin/mosquitto_passwd"), [
+      "-b",
+      "-c",
+      passwords,
+      user.name,
+      user.password,
+    ]);
+  }
   const config = join(dir, "mosquitto.conf");
   const lines = [
     `listener ${port} 127.0.0.1`,
-    "allow_anonymous true",
+    ...(tls === undefined
+      ? []
+      : [`listener ${tlsPort} 127.0.0.1`, `certfile ${tls.certificate}`, `keyfile ${tls.key}`]),
+    `listener ${wsPort} 127.0.0.1`,
+    "protocol websockets",
+    ...(user === undefined ? ["allow_anonymous true"] : ["allow_anonymous false", `password_file ${passwords}`]),
     "persistence true",
     `persistence_location ${dir}/`,
     "autosave_interval 0",
@@ -40,6 +69,8 @@ export async function startMosquitto(path: string): Promise<Mosquitto> {
   const broker: Mosquitto = {
     port,
     url: `mqtt://127.0.0.1:${port}`,
+    tlsUrl: `mqtts://localhost:${tlsPort}`,
+    wsUrl: `ws://127.0.0.1:${wsPort}`,
     pid: () => child?.pid ?? Number.NaN,
     async start() {
       child = spawn(path, ["-c", config], { stdio: "ignore" });

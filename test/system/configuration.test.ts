@@ -1,5 +1,8 @@
 import { execFile } from "node:child_process";
-import { resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 
@@ -34,6 +37,24 @@ describe("a wrong configuration", () => {
     const { code, said } = await start({}, ["--roles", "api,gateway"]);
     expect(code).toBe(2);
     for (const key of ["EVENTSTORE_URL", "MONGODB_URL", "NATS_URL", "INFLUX_URL"]) expect(said).toContain(key);
+  });
+
+  it("is a mistake in the bridge's mapping, too: every one is named, before anything starts", async () => {
+    const dir = await mkdtemp(join(tmpdir(), "fleetlog-mapping-"));
+    const file = join(dir, "mapping.json");
+    const rules = [{ topic: "factory/{device}" }, { topic: "{tenant}/{device}", payload: "value" }];
+    await writeFile(file, JSON.stringify({ rules }));
+    const environment = { FLEETLOG_DATA_DIR: join(dir, "data"), MQTT_BROKER_URL: "mqtt://127.0.0.1:1" };
+    const { code, said } = await start({ ...environment, FLEETLOG_BRIDGE_MAPPING: file });
+    expect(code).toBe(2);
+    for (const word of ["FLEETLOG_BRIDGE_MAPPING", file, "rules.0.tenant", "rules.1.metric"])
+      expect(said).toContain(word);
+    expect(existsSync(join(dir, "data"))).toBe(false);
+    await rm(file);
+    const missing = await start({ ...environment, FLEETLOG_BRIDGE_MAPPING: file });
+    expect(missing.code).toBe(2);
+    expect(missing.said).toContain(`FLEETLOG_BRIDGE_MAPPING: ${file} cannot be read`);
+    await rm(dir, { recursive: true });
   });
 
   it("is an unknown option, too", async () => {

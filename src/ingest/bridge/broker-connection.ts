@@ -2,9 +2,9 @@
  * One connection to the outside broker, from CONNECT to its end: no reconnecting in here. The session is persistent, so
  * what is not acknowledged when it ends, the broker delivers again to the next one of the same client id.
  */
-import { connect as connectTcp } from "node:net";
+import { connect as connectTcp, isIP } from "node:net";
 import type { Duplex } from "node:stream";
-import { TLSSocket, connect as connectTls } from "node:tls";
+import { connect as connectTls } from "node:tls";
 import { MqttClient } from "mqtt";
 import type { IClientOptions, IPublishPacket } from "mqtt";
 import { WebSocket, createWebSocketStream } from "ws";
@@ -56,7 +56,10 @@ const SESSION_SECONDS = 7 * 24 * 3_600;
 
 export function connectBroker(options: BrokerConnectionOptions): BrokerConnection {
   const { url, clientId, protocolVersion, filters, onMessage, onReady, onEnd } = options;
-  const socket = openSocket(url);
+  let isReached = false;
+  const socket = openSocket(url, () => {
+    isReached = true;
+  });
   const gate = new AckGate(socket, protocolVersion);
   const client = new MqttClient(() => gate, {
     ...credentialsIn(url),
@@ -74,11 +77,7 @@ export function connectBroker(options: BrokerConnectionOptions): BrokerConnectio
   });
   let underWay = 0;
   let isOver = false;
-  let isReached = false;
   let hasConnack = false;
-  socket.once(socket instanceof TLSSocket ? "secureConnect" : "connect", () => {
-    isReached = true;
-  });
   /** mqtt.js waits for it before it reads on. */
   let resume: (() => void) | undefined;
 
@@ -148,21 +147,27 @@ export function connectBroker(options: BrokerConnectionOptions): BrokerConnectio
   return { end: (reason) => end(reason) };
 }
 
-function openSocket(text: string): Duplex {
+/** `reached`: something listens there, whether or not it is a broker. */
+function openSocket(text: string, reached: () => void): Duplex {
   const url = new URL(text);
   const host = url.hostname.replace(/^\[|\]$/gu, "");
   switch (url.protocol) {
-    case "mqtts:":
-      return connectTls({ host, port: portOf(url, 8883), servername: host });
+    case "mqtts:": {
+      // A name of a server is no address (RFC 6066): of an address, the certificate itself is asked.
+      const named = isIP(host) === 0 ? { servername: host } : {};
+      return connectTls({ host, port: portOf(url, 8883), ...named }, reached);
+    }
     case "ws:":
     case "wss:": {
       const address = new URL(url);
       address.username = "";
       address.password = "";
-      return createWebSocketStream(new WebSocket(address, ["mqtt"]));
+      const socket = new WebSocket(address, ["mqtt"]);
+      socket.once("open", reached);
+      return createWebSocketStream(socket);
     }
     default:
-      return connectTcp({ host, port: portOf(url, 1883), noDelay: true });
+      return connectTcp({ host, port: portOf(url, 1883), noDelay: true }, reached);
   }
 }
 

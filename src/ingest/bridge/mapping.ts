@@ -81,7 +81,7 @@ export function parseMapping(mapping: unknown): readonly BridgeRule[] {
   });
 }
 
-/** Without a file, our own topics. Throws FleetlogError BAD_REQUEST when there is something wrong with the file. */
+/** Without a file, our own topics. Throws FleetlogError BAD_REQUEST, naming the setting and each mistake, when there is something wrong with the file. */
 export function readMapping(file: string | undefined): readonly BridgeRule[] {
   if (file === undefined) return parseMapping(ownTopics);
   let content: unknown;
@@ -90,5 +90,9 @@ export function readMapping(file: string | undefined): readonly BridgeRule[] {
   } catch (error) {
     throw new FleetlogError("BAD_REQUEST", `FLEETLOG_BRIDGE_MAPPING: ${file} cannot be read: ${messageOf(error)}`);
   }
-  return parseMapping(content);
+  try {
+    return parseMapping(content);
+  } catch (error) {
+    throw new FleetlogError("BAD_REQUEST", `FLEETLOG_BRIDGE_MAPPING: ${file}: ${messageOf(error)}`);
+  }
 }

@@ -115,6 +115,12 @@ describe.skipIf(mosquittoPath === undefined || mosquittoPub === undefined)("the 
     expect(reading).toMatchObject({ tenantId: "acme", deviceId: "d1", values: { n: 1, v: true } });
   });
 
+  test("connects over WebSocket, too", async () => {
+    await bridge({ url: broker.wsUrl });
+    await publish(0, 300);
+    expect(await untilStored(300)).toBe(300);
+  });
+
   test("maps foreign topics and payloads to devices", async () => {
     gateway.models.put("acme", "hall1-press2");
     const rules = parseMapping({
