@@ -6,6 +6,7 @@ import { AggregatorRegistry } from "prom-client";
 import { createCommands } from "./commands/index.js";
 import type { Commands } from "./commands/index.js";
 import type { Config } from "./config.js";
+import type { RateLimit } from "./domain/tenant/index.js";
 import { connectEventStore } from "./engines/eventstore.js";
 import { connectInflux } from "./engines/influx.js";
 import type { Influx } from "./engines/influx.js";
@@ -154,9 +155,12 @@ function required(config: Config, key: "NATS_URL" | "EVENTSTORE_URL" | "MONGODB_
   return url;
 }
 
+function rate(perSecond: number, burst: number): RateLimit {
+  return { perSecond, burst: burst === 0 ? perSecond * 10 : burst };
+}
+
 /** The platform's default limits; 0 in the configuration is none, and a burst of 0 is ten seconds' worth. */
 function limitsIn(config: Config): Required<DefaultLimits> {
-  const rate = (perSecond: number, burst: number) => ({ perSecond, burst: burst === 0 ? perSecond * 10 : burst });
   const of = (level: "DEVICE" | "TENANT" | "PLATFORM") => {
     const messages = config[`FLEETLOG_${level}_MESSAGES_PER_SECOND`];
     const bytes = config[`FLEETLOG_${level}_BYTES_PER_SECOND`];
