@@ -11,12 +11,15 @@ export type SeenDevice = readonly [tenant: string, device: string, lastHeardMs: 
 export interface SeenMessage {
   readonly gateway: string;
   readonly at: number;
+  /** Those that are connected at that moment, however long ago they spoke. */
   readonly devices: readonly SeenDevice[];
+  /** Those that spoke since the last round without a connection, or whose connection has ended. */
+  readonly heard: readonly SeenDevice[];
 }
 
 export interface Seen extends Running {
-  /** For doors without connections: the device was heard now. */
-  heard(tenant: string, device: string): void;
+  /** For doors without connections, and for a connection's end: when the device was heard, ms; now where it is not given. */
+  heard(tenant: string, device: string, at?: number): void;
   /** For doors with connections: asked at each round for all that are connected. */
   addSource(source: () => Iterable<SeenDevice>): () => void;
 }
@@ -42,28 +45,37 @@ export function startSeen({ nc, gateway, isAvailable, everyMs = 5_000 }: SeenOpt
   function publish(): void {
     if (!isAvailable()) return;
     const at = Date.now();
-    let chunk: SeenDevice[] = [];
+    let held: SeenDevice[] = [];
+    let passing: SeenDevice[] = [];
     let told = false;
     const send = (): void => {
       // An empty word, too, is one: that there is a gateway, and that it holds nobody.
-      if (chunk.length === 0 && told) return;
+      if (held.length + passing.length === 0 && told) return;
       told = true;
-      const message: SeenMessage = { gateway, at, devices: chunk };
+      const message: SeenMessage = { gateway, at, devices: held, heard: passing };
       nc.publish(subjects.seen, Buffer.from(JSON.stringify(message)));
-      chunk = [];
+      held = [];
+      passing = [];
     };
-    for (const source of [() => heard.values(), ...sources]) {
+    for (const source of sources) {
       for (const device of source()) {
-        chunk.push(device);
-        if (chunk.length === CHUNK) send();
+        held.push(device);
+        if (held.length === CHUNK) send();
       }
+    }
+    for (const device of heard.values()) {
+      passing.push(device);
+      if (held.length + passing.length === CHUNK) send();
     }
     send();
     heard.clear();
   }
 
   return {
-    heard: (tenant, device) => heard.set(`${tenant}/${device}`, [tenant, device, Date.now()]),
+    heard(tenant, device, at = Date.now()) {
+      const key = `${tenant}/${device}`;
+      if ((heard.peek(key)?.[2] ?? 0) <= at) heard.set(key, [tenant, device, at]);
+    },
     addSource(source) {
       sources.add(source);
       return () => void sources.delete(source);

@@ -124,7 +124,7 @@ describe("HTTP", () => {
   test("who is heard over HTTP is seen", async () => {
     const seen: string[] = [];
     const subscription = nats.nc.subscribe(subjects.seen, {
-      callback: (_error, message) => seen.push(...message.json<SeenMessage>().devices.map(([, device]) => device)),
+      callback: (_error, message) => seen.push(...message.json<SeenMessage>().heard.map(([, device]) => device)),
     });
     await send("acme/d1/telemetry", '{"a":1}');
     expect(await waitFor(() => seen.includes("d1"))).toBe(true);

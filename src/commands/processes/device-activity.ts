@@ -50,7 +50,7 @@ export interface DeviceActivityOptions {
 }
 
 export interface DeviceActivity extends Running, HasHealth {
-  /** Whether a gateway has named the device, as connected or just heard, after `at` (ms since the epoch). */
+  /** Whether the device was connected, or heard, after `at` (ms since the epoch), as far as gateways have told. */
   namedSince(tenantId: string, deviceId: string, at: number): boolean;
 }
 
@@ -124,7 +124,7 @@ export function startDeviceActivity(deps: DeviceActivityDeps, options: DeviceAct
       const lastSeen = await findLastSeen(unnamed.map(({ _id }) => _id));
       for (const device of unnamed) {
         if (stopped || !canTell(clock())) return;
-        const heardAt = lastSeen.get(device._id);
+        const heardAt = lastWordOf(device, lastSeen.get(device._id));
         if (now - (heardAt ?? 0) > awayMs) await reportSilent(device, heardAt);
       }
       const last = page.at(-1);
@@ -142,7 +142,7 @@ export function startDeviceActivity(deps: DeviceActivityDeps, options: DeviceAct
   async function reportSilent(device: OnlineDevice, heardAt: number | undefined): Promise<void> {
     const { tenantId, deviceId, connectivity } = device;
     const now = new Date().toISOString();
-    const since = heardAt === undefined ? (connectivity.since ?? now) : new Date(heardAt).toISOString();
+    const since = heardAt === undefined ? now : new Date(heardAt).toISOString();
     try {
       await commands.execute({
         category: "device",
@@ -192,6 +192,12 @@ export function startDeviceActivity(deps: DeviceActivityDeps, options: DeviceAct
       return [detail === undefined ? { name, state: "up" } : { name, state: "degraded", detail }];
     },
   };
+}
+
+/** That it came online is a word, too: before the gateway first names it, or in place of that where it left at once. */
+function lastWordOf({ connectivity: { since } }: OnlineDevice, seenAt: number | undefined): number | undefined {
+  if (since === undefined) return seenAt;
+  return Math.max(Date.parse(since), seenAt ?? 0);
 }
 
 function toOperation([id, heardAt]: readonly [id: string, heardAt: number]): AnyBulkWriteOperation<ActivityDocument> {

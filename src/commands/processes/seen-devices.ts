@@ -3,11 +3,16 @@
 /** As published on `subjects.seen` (JSON). */
 export interface SeenNote {
   readonly at: number;
-  readonly devices: readonly (readonly [tenant: string, device: string, lastHeardMs: number])[];
+  /** Connected at that time. */
+  readonly devices: readonly SeenDevice[];
+  /** Only heard. */
+  readonly heard?: readonly SeenDevice[];
 }
 
+type SeenDevice = readonly [tenant: string, device: string, lastHeardMs: number];
+
 interface Seen {
-  /** The last note that named it, by the gateway's clock: a connected device is named whether it speaks or not. */
+  /** When it was last known to be there, by the gateway's clock: connected, whether it spoke or not, or else heard. */
   namedAt: number;
   heardAt: number;
   /** `heardAt` as it is stored. */
@@ -24,16 +29,20 @@ export class SeenDevices {
     return this.#devices.size;
   }
 
-  note({ at, devices }: SeenNote): void {
-    for (const [tenant, device, heardAt] of devices) {
-      const id = `${tenant}/${device}`;
-      const seen = this.#devices.get(id);
-      if (seen !== undefined) {
-        seen.namedAt = Math.max(seen.namedAt, at);
-        seen.heardAt = Math.max(seen.heardAt, heardAt);
-      } else if (this.#devices.size < MAX_DEVICES) {
-        this.#devices.set(id, { namedAt: at, heardAt, storedAt: 0 });
-      }
+  note({ at, devices, heard = [] }: SeenNote): void {
+    for (const device of devices) this.#note(device, at);
+    // Not named at `at`: a connection that has ended since would seem to go on.
+    for (const device of heard) this.#note(device, device[2]);
+  }
+
+  #note([tenant, device, heardAt]: SeenDevice, namedAt: number): void {
+    const id = `${tenant}/${device}`;
+    const seen = this.#devices.get(id);
+    if (seen !== undefined) {
+      seen.namedAt = Math.max(seen.namedAt, namedAt);
+      seen.heardAt = Math.max(seen.heardAt, heardAt);
+    } else if (this.#devices.size < MAX_DEVICES) {
+      this.#devices.set(id, { namedAt, heardAt, storedAt: 0 });
     }
   }
 

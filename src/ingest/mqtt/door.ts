@@ -191,6 +191,8 @@ export async function createMqttDoor(deps: MqttDoorDeps, options: MqttDoorOption
       settling.add(settled);
       void settled.finally(() => settling.delete(settled));
     });
+    // Else a connection that comes and goes between two rounds is never named.
+    ingest.seen.heard(access.tenantId, access.deviceId, connection.lastHeardAt);
     // Our own end says nothing about the device: it will be back at once, here or at another gateway.
     if (stopping !== undefined) return;
     const reason = presenceReason(endReason);

@@ -44,9 +44,9 @@ function tell([device, heardAt]: readonly [device: string, heardAt: number], at 
   river.nats.publish(subjects.seen, JSON.stringify({ gateway: "g1", at, devices: [[tenant, device, heardAt]] }));
 }
 
-async function onlineDevice(): Promise<DeviceId> {
+async function onlineDevice(since = at()): Promise<DeviceId> {
   const device = await river.registerDevice(tenant);
-  const command = { type: "ReportOnline", at: at(), data: { since: at() } } as const;
+  const command = { type: "ReportOnline", at: at(), data: { since } } as const;
   const outcome = await river.commands.execute({
     category: "device",
     tenantId: tenant,
@@ -74,6 +74,24 @@ describe("last seen", () => {
     expect(activity.namedSince(tenant, "a", 0)).toBe(true);
     expect(activity.namedSince(tenant, "a", Date.now() + 1_000)).toBe(false);
     expect(activity.namedSince(tenant, "nobody", 0)).toBe(false);
+  });
+
+  test("and who is only heard was there then, and not when that is told", async () => {
+    const activity = start();
+    river.nats.publish(
+      subjects.seen,
+      JSON.stringify({
+        gateway: "g1",
+        at: 9_000,
+        devices: [[tenant, "held", 1_000]],
+        heard: [[tenant, "gone", 5_000]],
+      }),
+    );
+    await waitFor(() => activity.namedSince(tenant, "gone", 4_999));
+    expect(activity.namedSince(tenant, "gone", 5_000)).toBe(false);
+    expect(activity.namedSince(tenant, "held", 8_999)).toBe(true);
+    const queries = createDeviceActivityQueries(river.mongo.db);
+    await waitFor(async () => (await queries.lastSeen(tenant, ["gone"]))[0]?.getTime() === 5_000);
   });
 
   test("is stored by the last breath", async () => {
@@ -126,6 +144,27 @@ describe("silent devices", () => {
     await waitFor(async () => (await connectivity(silent))?.online === false);
     expect(await connectivity(silent)).toMatchObject({ reason: "silent" });
     expect(await connectivity(quiet)).toMatchObject({ online: true });
+  });
+
+  test("a device that has just come is not silent, however long ago it was heard before", async () => {
+    const clock = handClock();
+    const activity = start({ ...silence, clock: clock.read });
+    for (let round = 0; round < 5; round += 1) {
+      await heard(activity, clock, "other");
+      await clock.pass(10_000);
+    }
+    const since = new Date(clock.now()).toISOString();
+    const device = await onlineDevice(since);
+    tell([device, 1_000], 1_000);
+    await heard(activity, clock, "other");
+    await clock.pass(14_000);
+    expect(await connectivity(device)).toMatchObject({ online: true });
+    for (let round = 0; round < 4; round += 1) {
+      await heard(activity, clock, "other");
+      await clock.pass(10_000);
+    }
+    await waitFor(async () => (await connectivity(device))?.online === false);
+    expect(await connectivity(device)).toMatchObject({ reason: "silent", since });
   });
 
   test("our own restart puts nobody offline: first we look for as long as a device may be away", async () => {
