@@ -6,7 +6,7 @@ import { generate } from "mqtt-packet";
 import { pino } from "pino";
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from "vitest";
 import { feedFrames, startMqttGateway } from "../../src/ingest/index.js";
-import type { Reading } from "../../src/ingest/index.js";
+import type { Reading, SeenMessage } from "../../src/ingest/index.js";
 import { silentLogger } from "../../src/platform/logger.js";
 import { subjects } from "../../src/platform/subjects.js";
 import { waitFor } from "../support/wait-for.js";
@@ -172,6 +172,29 @@ describe.each([4, 5] as const)("MQTT version %s", (protocolVersion) => {
       version: 1,
       status: "applied",
     });
+  });
+
+  test("who comes and goes between two rounds of who is there was heard, and is not there", async () => {
+    const rounds: SeenMessage[] = [];
+    const subscription = nats.nc.subscribe(subjects.seen, {
+      callback: (_error, message) => rounds.push(message.json<SeenMessage>()),
+    });
+    await nats.nc.flush();
+    const before = Date.now();
+    const client = await under.connect({ protocolVersion });
+    await client.endAsync();
+    const round = await waitFor(() => rounds.find(({ heard }) => heard.some(([, device]) => device === "d1")));
+    expect(round.devices).toEqual([]);
+    const [[, , heardAt] = []] = round.heard;
+    expect(heardAt).toBeGreaterThanOrEqual(before);
+    expect(heardAt).toBeLessThanOrEqual(round.at);
+    subscription.unsubscribe();
+  });
+
+  test("what a tenant stores is counted once, also on the short way", async () => {
+    const client = await under.connect({ protocolVersion });
+    for (let n = 0; n < 20; n += 1) await client.publishAsync("v1/acme/d1/telemetry", `{"a": ${n}.5}`, { qos: 1 });
+    expect(under.ingest.usage.all().get("acme")).toMatchObject({ messages: 20, readings: 20 });
   });
 
   test("a lost connection is told from a proper end, and its last will is taken in", async () => {

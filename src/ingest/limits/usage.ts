@@ -32,7 +32,10 @@ export interface Usage {
   all(): ReadonlyMap<string, Readonly<TenantUse>>;
 }
 
-export function createUsage(): Usage {
+/** Beyond so many, others are not counted: topics of an outside broker may name tenants that do not exist, without end. */
+const MAX_TENANTS = 50_000;
+
+export function createUsage(maxTenants = MAX_TENANTS): Usage {
   const tenants = new Map<string, TenantUse>();
   let lastId: string | undefined;
   let last: TenantUse | undefined;
@@ -43,7 +46,7 @@ export function createUsage(): Usage {
     let use = tenants.get(tenantId);
     if (use === undefined) {
       use = { messages: 0, bytes: 0, readings: 0, waits: 0, refusals: 0, connections: 0, peakConnections: 0 };
-      tenants.set(tenantId, use);
+      if (tenants.size < maxTenants) tenants.set(tenantId, use);
     }
     lastId = tenantId;
     last = use;

@@ -22,7 +22,6 @@ export class PlainPublishes implements Run {
   readonly #answered: (entry: Unacknowledged, outcome: Outcome) => void;
   /** As the packet has it: two bytes of length, then the text. */
   readonly #topic: Buffer;
-  readonly #tenantId: string;
   #entry: Unacknowledged | undefined;
   #messageId = 0;
 
@@ -35,7 +34,6 @@ export class PlainPublishes implements Run {
     this.#ingest = ingest;
     this.#acks = acks;
     this.#answered = answered;
-    this.#tenantId = tenantId;
     const topic = upTopic(tenantId, deviceId, "telemetry");
     this.#topic = Buffer.from(`\0${String.fromCharCode(topic.length)}${topic}`, "latin1");
   }
@@ -75,12 +73,7 @@ export class PlainPublishes implements Run {
     this.#entry = entry;
     return (error) => {
       if (this.#entry === entry) this.#entry = undefined;
-      if (error === undefined) {
-        this.#ingest.usage.stored(this.#tenantId, 1 + entry.others.length);
-        this.#answered(entry, STORED);
-      } else {
-        this.#answered(entry, { kind: "failed", error });
-      }
+      this.#answered(entry, error === undefined ? STORED : { kind: "failed", error });
     };
   }
 }

@@ -116,6 +116,15 @@ describe("what a tenant uses", () => {
     await keeper.stop();
   });
 
+  it("is counted for so many tenants and no more: a bridge may hear of ever new ones", () => {
+    const usage = createUsage(2);
+    for (const tenant of ["a", "b", "c", "d", "a"]) usage.refused(tenant);
+    expect([...usage.all()].map(([tenant, { refusals }]) => [tenant, refusals])).toEqual([
+      ["a", 2],
+      ["b", 1],
+    ]);
+  });
+
   it("is the largest total that was told, whatever comes again, late, or is no word of ours", async () => {
     const js = nats.nc.jetstream();
     const total = (messages: number, instance = "p1"): UsageMessage => ({
