@@ -58,6 +58,9 @@ export interface SessionRecord extends SessionState {
 
 export const emptyState: SessionState = { subscriptions: [], received: [], sent: [] };
 
+/** Sessions kept for one device; the one that was written longest ago goes first. */
+export const MAX_SESSIONS_PER_DEVICE = 16;
+
 /** A session that is connected is written again this often, so that the time of its last record says how old it may be. */
 export const REFRESH_MS = 30 * 60_000;
 

@@ -9,7 +9,14 @@ import { streams, subjects } from "../../platform/subjects.js";
 import type { DeviceAccess } from "../device-access.js";
 import { createDurableSession, hasCode, NO_MESSAGE, WRONG_SEQUENCE } from "./durable-session.js";
 import type { DurableSession } from "./durable-session.js";
-import { clientToken, emptyState, encodeRecord, isAlive, parseRecord } from "./session-record.js";
+import {
+  clientToken,
+  emptyState,
+  encodeRecord,
+  isAlive,
+  MAX_SESSIONS_PER_DEVICE,
+  parseRecord,
+} from "./session-record.js";
 import type { PendingWill, SessionRecord, SessionState } from "./session-record.js";
 
 export interface SessionRequest {
@@ -38,8 +45,6 @@ export interface SessionStore {
   open(request: SessionRequest): Promise<OpenedSession>;
 }
 
-/** Kept for one device; the one that was written longest ago goes first. */
-const MAX_PER_DEVICE = 16;
 const MAX_TRIES = 5;
 
 interface Found {
@@ -96,10 +101,10 @@ export async function createSessionStore(nc: NatsConnection, logger: Logger): Pr
     const filter = subjects.session(tenantId, deviceId, "*");
     const { state } = await manager.streams.info(streams.sessions, { subjects_filter: filter });
     const held = Object.keys(state.subjects ?? {});
-    if (held.length < MAX_PER_DEVICE) return;
+    if (held.length < MAX_SESSIONS_PER_DEVICE) return;
     const all = await Promise.all(held.map(async (subject) => ({ subject, found: await find(subject) })));
     const oldestFirst = all.toSorted((a, b) => (a.found?.sequence ?? 0) - (b.found?.sequence ?? 0));
-    for (const { subject, found } of oldestFirst.slice(0, held.length - MAX_PER_DEVICE + 1)) {
+    for (const { subject, found } of oldestFirst.slice(0, held.length - MAX_SESSIONS_PER_DEVICE + 1)) {
       if (found === undefined) continue;
       logger.info({ device: deviceId, client: found.record?.clientId }, "dropped a device's oldest MQTT session");
       await manager.streams.purge(streams.sessions, { filter: subject, seq: found.sequence + 1 });

@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import type { IConnectPacket } from "mqtt-packet";
+import { MAX_SESSIONS_PER_DEVICE } from "../../../src/ingest/mqtt/session-record.js";
+import { createPendingWills } from "../../../src/ingest/mqtt/wills.js";
 import { streams } from "../../../src/platform/subjects.js";
 import { waitFor } from "../../support/wait-for.js";
 import { gatewayUnderTest, natsUnderTest } from "../support.js";
@@ -177,3 +179,24 @@ async function lastRecord(): Promise<Record<string, unknown> | undefined> {
     return undefined;
   }
 }
+
+test("a device that dies under ever new names waits for no more wills than it has sessions", () => {
+  const wills = createPendingWills();
+  const sent: string[] = [];
+  const die = (session: string): void => {
+    const pending = { topic: TELEMETRY, payload: "", dueAt: Date.now() + 3_600_000 };
+    wills.schedule(session, pending, () => sent.push(session));
+  };
+  die("acme/d2/other");
+  for (let n = 0; n < MAX_SESSIONS_PER_DEVICE; n += 1) die(`acme/d1/client/${n}`);
+  // Once more the same: the newest of its names now.
+  die("acme/d1/client/0");
+  expect(sent).toEqual([]);
+  die("acme/d1/one more");
+  die("acme/d1/and another");
+  expect(sent).toEqual(["acme/d1/client/1", "acme/d1/client/2"]);
+  expect(wills.cancel("acme/d1/client/1")).toBeUndefined();
+  expect(wills.cancel("acme/d1/client/0")).toBeDefined();
+  expect(wills.cancel("acme/d2/other")).toBeDefined();
+  wills.stop();
+});
