@@ -6,6 +6,7 @@ import { createProgram } from "../../src/cli/run.js";
 import { configSchema, readConfig } from "../../src/config.js";
 import { schemaVersionOf } from "../../src/events/index.js";
 import { errorTable } from "../../src/platform/errors.js";
+import { streams } from "../../src/platform/subjects.js";
 import { sourceFiles } from "../architecture/source-files.js";
 import { commandLinePage } from "./command-line.js";
 
@@ -85,6 +86,18 @@ describe("docs/reference/metrics.md", () => {
       .map(([name = ""]) => name)
       .filter((name) => name.startsWith("fleetlog_"));
     expect(documented.toSorted()).toEqual([...new Set(ours)].toSorted());
+  });
+});
+
+describe("docs/reference/subjects.md", () => {
+  it.each(Object.values(streams))("says what %s holds", (stream) => {
+    expect(read("docs/reference/subjects.md")).toContain(`\`${stream}\``);
+  });
+});
+
+describe("README.md", () => {
+  it.each(markdown("docs"))("leads to %s", (page) => {
+    expect(read("README.md")).toContain(`](${page})`);
   });
 });
 
