@@ -23,7 +23,7 @@ export type Field =
   | (Named & { readonly kind: "enum"; readonly names: Readonly<Record<number, string>> })
   | (Named & { readonly kind: "message"; readonly fields: readonly Field[] });
 
-export const MAX_SCHEMA_BYTES = 64 * 1024;
+const MAX_SCHEMA_BYTES = 64 * 1024;
 const MAX_FIELDS = 256;
 const MAX_DEPTH = 4;
 const TIMESTAMP = "google/protobuf/timestamp.proto";

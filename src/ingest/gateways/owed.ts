@@ -13,8 +13,8 @@ export interface Owed {
   readonly payload: () => string;
 }
 
-export const THINGSBOARD_ATTRIBUTES = "v1/devices/me/attributes";
-export const THINGSBOARD_GATEWAY_ATTRIBUTES = "v1/gateway/attributes";
+const THINGSBOARD_ATTRIBUTES = "v1/devices/me/attributes";
+const THINGSBOARD_GATEWAY_ATTRIBUTES = "v1/gateway/attributes";
 
 export function* owedConfigurations(self: DeviceAccess, children: Children | undefined): Iterable<Owed> {
   if (owesConfiguration(self)) {

@@ -5,7 +5,7 @@ import type { Refusal } from "../pipeline/refusal.js";
 import { filterMatches } from "../topics.js";
 import type { SentId, SessionState } from "./session-record.js";
 
-export const MAX_SUBSCRIPTIONS = 32;
+const MAX_SUBSCRIPTIONS = 32;
 /** QoS 1 messages that the device has not acknowledged; what is owed beyond it waits for its PUBACKs. */
 const MAX_IN_FLIGHT = 16;
 

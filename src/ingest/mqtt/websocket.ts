@@ -8,7 +8,7 @@ import { createWebSocketStream, WebSocketServer } from "ws";
 import { routeUpgrades } from "../../platform/upgrades.js";
 import type { MqttDoor } from "./door.js";
 
-export const WEBSOCKET_PATH = "/mqtt";
+const WEBSOCKET_PATH = "/mqtt";
 
 /** `mqttv3.1` is what clients of version 3.1 say. */
 const PROTOCOLS = ["mqtt", "mqttv3.1"];

@@ -79,7 +79,7 @@ export function ledgerCollections(db: Db): LedgerCollections {
 }
 
 /** Whatever else bounds them, rejections and counts are removed at this age. */
-export const KEPT_DAYS = 30;
+const KEPT_DAYS = 30;
 
 /** Idempotent. Before the first document, so that no index is ever built over many. */
 export async function ensureLedgerIndexes({ rejections, counts }: LedgerCollections): Promise<void> {

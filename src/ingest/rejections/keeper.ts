@@ -25,7 +25,7 @@ export interface KeepRates {
 }
 
 /** Public: docs/guides/rejections.md. */
-export const KEEP_RATES: KeepRates = {
+const KEEP_RATES: KeepRates = {
   device: { perSecond: 1, burst: 60 },
   tenant: { perSecond: 20, burst: 1_000 },
   tenantBytes: { perSecond: 128 * 1024, burst: 8 * 1024 ** 2 },

@@ -47,7 +47,7 @@ export async function correct(
 }
 
 /** Windows of one device that follow each other become one span: one statement instead of many. */
-export function spansOf(level: Level, windows: readonly LateWindow[]): readonly DeviceSpan[] {
+function spansOf(level: Level, windows: readonly LateWindow[]): readonly DeviceSpan[] {
   const { ms } = levels[level];
   const spans: { tenant: string; device: string; from: number; to: number; fields: string[] }[] = [];
   const ordered = windows.toSorted(

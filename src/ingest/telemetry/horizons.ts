@@ -60,7 +60,7 @@ export function createHorizons({ marks, rulesOf }: HorizonDeps): Horizons {
   };
 }
 
-export function horizonOf(closed: Closed | undefined, swept: Swept, rules: readonly RetentionRule[]): Horizon {
+function horizonOf(closed: Closed | undefined, swept: Swept, rules: readonly RetentionRule[]): Horizon {
   return {
     closed,
     readableFrom(resolution, metric) {

@@ -14,7 +14,7 @@ export interface Segment {
 const finer: Readonly<Record<Level, Resolution>> = { DAY: "HOUR", HOUR: "MINUTE", MINUTE: "RAW" };
 
 /** The coarsest resolution whose windows fill a bucket without remainder. */
-export function sourceFor(step: number): Resolution {
+function sourceFor(step: number): Resolution {
   return (["DAY", "HOUR", "MINUTE"] as const).find((level) => step % levels[level].ms === 0) ?? "RAW";
 }
 
