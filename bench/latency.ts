@@ -11,7 +11,7 @@ import { runMqttLoadInProcess } from "./support/mqtt-loader-process.js";
 import { startBenchPlatform } from "./support/platform.js";
 import { connectProbes } from "./support/probe.js";
 
-const sizes = { rate: 50_000, seconds: 12, devices: 200, probes: 150 };
+const sizes = { rate: 50_000, seconds: 12, connections: 200, bunch: 4, probes: 150 };
 
 const WARM_UP_SECONDS = 4;
 const SETTLE_MS = 1_000;
@@ -21,11 +21,11 @@ const POLL_MS = 25;
 export const latency: Bench<typeof sizes> = {
   about: "publish to PUBACK, to readable in InfluxDB, to the integrators' NATS subject, at a steady rate",
   sizes,
-  async run({ rate, seconds, devices, probes }, say) {
+  async run({ rate, seconds, connections, bunch, probes }, say) {
     const bench = await startBenchPlatform(say);
     try {
-      say(`· registering ${devices + 1} devices`);
-      const load = await enrolDevices(bench.api, bench.tenant, devices);
+      say(`· registering ${connections + 1} devices`);
+      const load = await enrolDevices(bench.api, bench.tenant, connections);
       const enrolled = await enrolDevices(bench.api, bench.tenant, 1, "probe");
       await createRules(bench.api, watchfulRules);
       const [probe] = (await connectProbes(enrolled, METRICS[0], bench.mqttPort, bench.lifecycle)).devices;
@@ -50,11 +50,12 @@ export const latency: Bench<typeof sizes> = {
           host: "127.0.0.1",
           port: bench.mqttPort,
           devices: load,
-          messagesPerDevice: Math.ceil((rate * seconds) / devices),
-          warmUpPerDevice: Math.ceil((rate * WARM_UP_SECONDS) / devices),
+          messagesPerDevice: Math.ceil((rate * seconds) / connections),
+          warmUpPerDevice: Math.ceil((rate * WARM_UP_SECONDS) / connections),
           window: 64,
           metrics: METRICS,
           rate,
+          bunch,
         },
         async () => {
           await sleep(SETTLE_MS);
@@ -86,8 +87,11 @@ export const latency: Bench<typeof sizes> = {
       return {
         figures: {
           rate: Math.round(result.ackedPerSecond),
+          connections,
+          bunch,
           p50_ack_ms: result.p50AckMs,
           p99_ack_ms: result.p99AckMs,
+          max_ack_ms: result.maxAckMs,
           p50_readable_ms: readable.percentile(50),
           p99_readable_ms: readable.percentile(99),
           p50_nats_ms: atNats.percentile(50),

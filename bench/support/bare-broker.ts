@@ -13,6 +13,8 @@ import type { Running } from "../../src/platform/lifecycle.js";
 export interface BareBroker extends Running {
   readonly name: string;
   readonly port: number;
+  /** As `countCpu` takes them. */
+  pids(): ReadonlyMap<string, number>;
 }
 
 /** Mosquitto where it is installed, else our own answering machine, which is less than a broker and says so in its name. */
@@ -42,7 +44,6 @@ async function startMosquitto(program: string): Promise<BareBroker> {
       "allow_anonymous true",
       "persistence false",
       "max_inflight_messages 0",
-      "set_tcp_nodelay true",
       "log_type none",
       "log_dest none",
       // Started as root it would look for a user of that name.
@@ -55,6 +56,7 @@ async function startMosquitto(program: string): Promise<BareBroker> {
   return {
     name: "mosquitto, nothing stored, no subscriber",
     port,
+    pids: () => new Map(child.pid === undefined ? [] : [["broker", child.pid]]),
     async stop() {
       if (child.exitCode === null && child.kill("SIGTERM")) await once(child, "exit");
       await rm(folder, { recursive: true, force: true });
@@ -98,6 +100,7 @@ async function startAnsweringMachine(): Promise<BareBroker> {
   return {
     name: "a socket that answers PUBACK and does nothing else, in the bench's own process (mosquitto is not installed)",
     port: typeof address === "object" && address !== null ? address.port : 0,
+    pids: () => new Map([["bench", process.pid]]),
     async stop() {
       for (const socket of sockets) socket.destroy();
       server.close();

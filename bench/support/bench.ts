@@ -17,6 +17,8 @@ export type Say = (line: string) => void;
 export interface Baseline {
   readonly name: string;
   readonly per_s: number;
+  /** Processor time, everything included, µs. */
+  readonly cpu_us_per_message?: number;
 }
 
 export interface Outcome {

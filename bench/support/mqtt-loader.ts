@@ -10,6 +10,8 @@ import { connectPacket, PacketTemplate } from "./mqtt-packets.js";
 
 /** Log-ins at one time: devices do not all come in one moment. */
 const CONNECTING = 256;
+const TICK_MS = 1;
+const WATCH_MS = 50;
 
 export interface LoadedDevice {
   readonly tenant: string;
@@ -33,6 +35,8 @@ export interface MqttLoad {
   readonly topic?: string;
   /** Messages a second over all connections; as fast as the window lets when not given. */
   readonly rate?: number;
+  /** With `rate`: messages of a device that leave together, as one that gathers its readings sends them. 1 when not given. */
+  readonly bunch?: number;
   /** Ends the load when nothing was acknowledged for so long. 30 s when not given. */
   readonly stallMs?: number;
 }
@@ -103,38 +107,35 @@ interface Sent {
 
 /** Has each publisher send until it has sent `each`; done when all is acknowledged, or nothing was for too long. */
 async function send(publishers: readonly Publisher[], each: number, load: MqttLoad): Promise<Sent> {
-  const { rate, stallMs = 30_000 } = load;
+  const { rate, bunch = 1, stallMs = 30_000 } = load;
   const already = Math.max(0, ...publishers.map(({ sent }) => sent));
   const since = performance.now();
-  let lastAckAt = since;
-  const count = (): number => publishers.reduce((sum, publisher) => sum + publisher.acked, 0);
-  let acked = count();
+  let bunches = 0;
+
+  /** In turn: were all to send their nth message at one moment, the rate would be steady only on average. */
+  function sendDue(perSecond: number, now: number): void {
+    const due = Math.floor((((now - since) / 1_000) * perSecond) / bunch);
+    for (; bunches < due; bunches += 1) {
+      const rounds = Math.floor(bunches / publishers.length) + 1;
+      publishers[bunches % publishers.length]?.sendUpTo(Math.min(each, already + rounds * bunch));
+    }
+  }
+
+  if (rate === undefined) for (const publisher of publishers) publisher.sendUpTo(each);
+  const sending = rate === undefined ? undefined : setInterval(() => sendDue(rate, performance.now()), TICK_MS);
   await new Promise<void>((resolve) => {
-    const timer = setInterval(
-      () => {
-        const now = performance.now();
-        const total = count();
-        if (total > acked) lastAckAt = now;
-        acked = total;
-        if (publishers.every((publisher) => publisher.isDone(each)) || now - lastAckAt > stallMs) {
-          clearInterval(timer);
-          resolve();
-          return;
-        }
-        if (rate === undefined) return;
-        const due = ((now - since) / 1_000) * rate;
-        // In turn: were all to send their nth message at one moment, the rate would be steady only on average.
-        for (const [index, publisher] of publishers.entries()) {
-          publisher.sendUpTo(Math.min(each, already + Math.floor((due - index) / publishers.length) + 1));
-        }
-      },
-      rate === undefined ? 20 : 1,
-    );
-    for (const publisher of publishers) publisher.sendUpTo(rate === undefined ? each : already);
+    const watching = setInterval(() => {
+      // Thousands are looked through, so not at each tick.
+      const lastAckAt = Math.max(since, ...publishers.map(({ lastAckAt: at }) => at));
+      if (!publishers.every((publisher) => publisher.isDone(each)) && performance.now() - lastAckAt <= stallMs) return;
+      clearInterval(watching);
+      clearInterval(sending);
+      resolve();
+    }, WATCH_MS);
   });
   return {
     sent: publishers.reduce((sum, { sent }) => sum + sent, 0),
-    acked: count(),
+    acked: publishers.reduce((sum, { acked }) => sum + acked, 0),
     seconds: (Math.max(...publishers.map(({ lastAckAt: at }) => at), since) - since) / 1_000,
   };
 }
@@ -157,7 +158,7 @@ class Publisher {
   constructor(socket: Socket, topic: string, load: MqttLoad, latencies: LatencyHistogram, zeroTs: number) {
     this.#socket = socket;
     this.#window = load.window;
-    this.#bunch = load.rate === undefined ? Math.ceil(load.window / 2) : 1;
+    this.#bunch = load.rate === undefined ? Math.ceil(load.window / 2) : (load.bunch ?? 1);
     this.#latencies = latencies;
     this.#sentAt = new Float64Array(load.window);
     this.#packet = new PacketTemplate(topic, load.metrics, zeroTs);

@@ -1,31 +1,28 @@
 /**
- * The baseline of the whole path: the same parts, put together as one does at first. Each PUBLISH is parsed, checked to be
- * JSON, published to JetStream by the client's own `publish`, and acknowledged after that; a consumer makes a line of each
- * message and writes them to InfluxDB in batches. No validation, no rules, no relay, no limits.
+ * The baseline of the whole path: the same engines, put together as one does at first, in as many processes (see
+ * naive-process.ts). No validation, no rules, no relay, no limits, nobody's password looked at.
  */
+import { fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
-import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { generate, parser } from "mqtt-packet";
-import { AckPolicy, RetentionPolicy, StorageType } from "nats";
-import type { ConsumerMessages, JetStreamClient, JsMsg, NatsConnection } from "nats";
+import { fileURLToPath } from "node:url";
+import { AckPolicy, StorageType } from "nats";
 import { startInflux, startNats } from "../../src/embedded/processes/index.js";
-import { connectInflux } from "../../src/engines/influx.js";
 import { connectNats } from "../../src/engines/nats.js";
 import { Lifecycle } from "../../src/platform/lifecycle.js";
 import type { Running } from "../../src/platform/lifecycle.js";
 import { createLogger } from "../../src/platform/logger.js";
+import { BATCH, CONSUMER, STREAM } from "./naive-process.js";
+import type { Ready, Task } from "./naive-process.js";
 
 export interface NaivePath extends Running {
   readonly name: string;
   readonly port: number;
+  /** Its processes by the part that each plays, as `countCpu` takes them. */
+  pids(): ReadonlyMap<string, number>;
 }
-
-const STREAM = "NAIVE";
-const BATCH = 5_000;
 
 export async function startNaivePath(): Promise<NaivePath> {
   const logger = createLogger({ level: "error", name: "naive path" });
@@ -34,25 +31,21 @@ export async function startNaivePath(): Promise<NaivePath> {
   lifecycle.add("files", { stop: () => rm(dataDir, { recursive: true, force: true }) });
   try {
     const influx = lifecycle.add("InfluxDB", await startInflux({ dataDir: join(dataDir, "influx"), logger }));
-    const server = lifecycle.add("NATS", await startNats({ dataDir: join(dataDir, "nats"), logger }));
-    const nc = await connectNats(server.url, "naive");
-    lifecycle.add("NATS client", { stop: () => nc.close() });
-    const messages = await startConsumer(nc);
-    const { client } = connectInflux({ url: influx.url, org: "fleetlog", bucket: "fleetlog" });
-    const writing = writeAll(messages, (body) =>
-      client.transport.request("/write?db=fleetlog&precision=ms", body, { method: "POST" }),
-    );
-    lifecycle.add("writer", {
-      async stop() {
-        messages.stop();
-        await writing;
-      },
-    });
-    const door = await openDoor(nc.jetstream());
-    lifecycle.add("door", door);
+    const nats = lifecycle.add("NATS", await startNats({ dataDir: join(dataDir, "nats"), logger }));
+    await createStream(nats.url);
+    const start = async (role: Task["role"]): Promise<Started> =>
+      lifecycle.add(role, await startProcess({ role, natsUrl: nats.url, influxUrl: influx.url }));
+    const writer = await start("writer");
+    const door = await start("door");
     return {
-      name: "the naive path: mqtt-packet, JSON.parse, js.publish for each message, a line for each message, InfluxDB",
+      name: "the naive path: mqtt-packet, JSON.parse, a publish to JetStream for each message, a line of it, InfluxDB",
       port: door.port,
+      pids: () =>
+        new Map(
+          Object.entries({ door: door.pid, writer: writer.pid, nats: nats.pid(), influx: influx.pid() }).flatMap(
+            ([name, pid]) => (pid === undefined ? [] : [[name, pid] as const]),
+          ),
+        ),
       stop: () => lifecycle.stop(),
     };
   } catch (error) {
@@ -61,75 +54,34 @@ export async function startNaivePath(): Promise<NaivePath> {
   }
 }
 
-async function startConsumer(nc: NatsConnection): Promise<ConsumerMessages> {
+async function createStream(natsUrl: string): Promise<void> {
+  const nc = await connectNats(natsUrl, "naive");
   const manager = await nc.jetstreamManager();
-  const retention = RetentionPolicy.Workqueue;
-  await manager.streams.add({ name: STREAM, subjects: ["naive.>"], storage: StorageType.File, retention });
+  // Its messages stay: to take each out of the stream, which a work queue does, made the whole less than half as fast.
+  await manager.streams.add({ name: STREAM, subjects: ["naive.>"], storage: StorageType.File });
   await manager.consumers.add(STREAM, {
-    durable_name: "writer",
+    durable_name: CONSUMER,
     ack_policy: AckPolicy.Explicit,
     max_ack_pending: 4 * BATCH,
   });
-  const consumer = await nc.jetstream().consumers.get(STREAM, "writer");
-  return consumer.consume({ max_messages: 2 * BATCH });
+  await nc.close();
 }
 
-/** Ends with the messages. */
-async function writeAll(messages: ConsumerMessages, write: (body: string) => Promise<unknown>): Promise<void> {
-  let batch: JsMsg[] = [];
-  let lines: string[] = [];
-  for await (const message of messages) {
-    const { tenant, device, ts, values } = message.json<NaiveReading>();
-    const fields = Object.entries(values).map(([name, value]) => `${name}=${value}`);
-    lines.push(`sensor_data,tenant_id=${tenant},device_id=${device} ${fields.join(",")} ${ts}`);
-    batch.push(message);
-    if (batch.length < BATCH && messages.getPending() > 1) continue;
-    await write(lines.join("\n"));
-    for (const written of batch) written.ack();
-    batch = [];
-    lines = [];
-  }
-}
+type Started = Running & Ready & { readonly pid: number | undefined };
 
-interface NaiveReading {
-  readonly tenant: string;
-  readonly device: string;
-  readonly ts: number;
-  readonly values: Readonly<Record<string, number>>;
-}
-
-async function openDoor(js: JetStreamClient): Promise<Running & { readonly port: number }> {
-  const sockets = new Set<Socket>();
-  const server = createServer({ noDelay: true }, (socket) => {
-    sockets.add(socket);
-    socket.on("error", () => {});
-    socket.on("close", () => sockets.delete(socket));
-    const packets = parser();
-    packets.on("error", () => socket.destroy());
-    packets.on("packet", (packet) => {
-      if (packet.cmd === "connect") {
-        socket.write(generate({ cmd: "connack", returnCode: 0, sessionPresent: false }));
-      } else if (packet.cmd === "publish") {
-        const [, tenant = "", device = ""] = packet.topic.split("/");
-        const { messageId = 0 } = packet;
-        const set = JSON.parse(packet.payload.toString()) as Pick<NaiveReading, "ts" | "values">;
-        js.publish(`naive.${tenant}.${device}`, JSON.stringify({ tenant, device, ...set })).then(
-          () => socket.write(generate({ cmd: "puback", messageId })),
-          () => socket.destroy(),
-        );
-      }
-    });
-    socket.on("data", (chunk: Buffer) => packets.parse(chunk));
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
+async function startProcess(task: Task): Promise<Started> {
+  const script = fileURLToPath(new URL("naive-process.js", import.meta.url));
+  const child = fork(script, { execArgv: ["--max-semi-space-size=64"] });
+  const exited = once(child, "exit");
+  child.send(task);
+  const answer = await Promise.race([once(child, "message"), exited.then(() => undefined)]);
+  if (answer === undefined) throw new Error(`the naive path's ${task.role} ended before it was ready`);
   return {
-    port: typeof address === "object" && address !== null ? address.port : 0,
+    ...(answer[0] as Ready),
+    pid: child.pid,
     async stop() {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, "close");
+      if (child.connected) child.disconnect();
+      await exited;
     },
   };
 }
