@@ -82,7 +82,12 @@ export function createResources(deps: ResourcesDeps): Handler {
   ): Promise<Response> {
     const source: Source = { door: "coap", topic: `/v1/${access.tenantId}/${access.deviceId}/${topic}` };
     const named = formatOf(topic, request);
-    if (typeof named === "object") return kept(access, named, request.payload, source);
+    if (typeof named === "object") {
+      // One block alone is no message. Once the device's type has a codec for it, it can be taken in.
+      const isWhole = value(request, options.block1) === undefined;
+      const form = isWhole && topic === "telemetry" ? { form: { as: "message", topic } as const } : {};
+      return kept(access, named, request.payload, { ...source, ...form });
+    }
     // ThingsBoard's own clients say JSON of its forms.
     const format = otherwise !== undefined && (named ?? "json") === "json" ? otherwise : named;
     const part = block(request, options.block1);

@@ -99,7 +99,8 @@ export class Speaker implements Speaking {
       "LIMIT_EXCEEDED",
       `${MAX_WAITING} messages wait for the registry already: send it again later`,
     );
-    ingest.refuse(access, full, payload, { door, topic }, done);
+    const form = meaning.about === "other" ? childForm(meaning.device, meaning.kind, meaning.format ?? format) : {};
+    ingest.refuse(access, full, payload, { door, topic, ...form }, done);
   }
 
   /** A last will. What is not about the client itself, such as a Sparkplug death, is said by the connection's end already. */
@@ -222,7 +223,8 @@ export class Speaker implements Speaking {
       if (this.#isOver) return;
       const { ingest } = this.deps;
       if ("code" in child) {
-        ingest.refuse(this.#access, child, payload, source, done);
+        const kept = { ...source, ...childForm(device, kind, source.format) };
+        ingest.refuse(this.#access, child, payload, kept, done);
         return;
       }
       this.children.heard(child);
@@ -236,6 +238,11 @@ export class Speaker implements Speaking {
     this.#edgeNode ??= new EdgeNode(this);
     return this.#edgeNode;
   }
+}
+
+/** Once the device is registered and the gateway's, what was said for it can be taken in. */
+function childForm(child: string, topic: UpTopic, format: Format | undefined): Pick<Source, "form"> {
+  return { form: { as: "message", topic, child, ...(format === undefined ? {} : { format }) } };
 }
 
 /** Written out, because spreading objects together is felt at a hundred thousand messages a second. */

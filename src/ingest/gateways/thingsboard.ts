@@ -86,7 +86,9 @@ export class ThingsBoard {
         const child = found[index];
         const told = dones[index] ?? done;
         if (child === undefined || "code" in child) {
-          deps.ingest.refuse(gateway, child ?? nobody(name), payload, source, told);
+          const form =
+            "code" in content ? {} : { form: { as: "measurements", measurements: content, child: name } as const };
+          deps.ingest.refuse(gateway, child ?? nobody(name), payload, { ...source, ...form }, told);
         } else if ("code" in content) {
           deps.ingest.refuse(child, content, payload, source, told);
         } else {
@@ -108,13 +110,19 @@ export class ThingsBoard {
       for (const [index, { name, content }] of shares.entries()) {
         const child = found[index];
         const told = dones[index] ?? done;
+        if (!content.ok) {
+          const [whose, why] =
+            child === undefined || "code" in child ? [gateway, child ?? nobody(name)] : [child, content.refusal];
+          deps.ingest.refuse(whose, why, payload, source, told);
+          continue;
+        }
+        const share = Buffer.from(JSON.stringify(content.value));
         if (child === undefined || "code" in child) {
-          deps.ingest.refuse(gateway, child ?? nobody(name), payload, source, told);
-        } else if (!content.ok) {
-          deps.ingest.refuse(child, content.refusal, payload, source, told);
+          const form = { as: "message", topic: "health", child: name } as const;
+          deps.ingest.refuse(gateway, child ?? nobody(name), share, { ...source, form }, told);
         } else {
           children.heard(child, name);
-          deps.ingest.accept("health", child, Buffer.from(JSON.stringify(content.value)), source, told);
+          deps.ingest.accept("health", child, share, source, told);
         }
       }
     });

@@ -80,8 +80,9 @@ export function registerDeviceRoutes(app: FastifyInstance, deps: DeviceRoutesDep
       const access = accesses.get(request);
       if (access !== undefined && (failure.code === "PAYLOAD_TOO_LARGE" || failure.code === "UNSUPPORTED_FORMAT")) {
         const { code, message } = failure;
-        const source = { door: "http", topic: placeOf(request) } as const;
-        await new Promise<Outcome>((done) => ingest.refuse(access, { code, message }, NOTHING, source, done));
+        const { payload, form } = keptOf(request, code);
+        const source = { door: "http", topic: placeOf(request), ...form } as const;
+        await new Promise<Outcome>((done) => ingest.refuse(access, { code, message }, payload, source, done));
       }
       return answerError(reply, failure.code, failure.message);
     });
@@ -194,6 +195,20 @@ function toFleetlogError(error: unknown, maxBytes: number): FleetlogError {
   if (code === "FST_ERR_CTP_BODY_TOO_LARGE") return tooLarge(maxBytes);
   if (typeof statusCode === "number" && statusCode < 500) return new FleetlogError("BAD_REQUEST", messageOf(error));
   return new FleetlogError("INTERNAL", "the request failed for a reason of ours; the log has it");
+}
+
+/** What was read of the body. Telemetry of a form that nobody knows can be taken in once the device's type has a codec for it. */
+function keptOf(
+  request: FastifyRequest,
+  code: ErrorCode,
+): { readonly payload: Buffer; readonly form: Pick<Source, "form"> } {
+  const { body, headers, routeOptions } = request;
+  const payload = Buffer.isBuffer(body) ? body : NOTHING;
+  const isPlain = headers["content-encoding"] === undefined && payload.length > 0;
+  if (code !== "UNSUPPORTED_FORMAT" || !isPlain || routeOptions.url?.endsWith("/telemetry") !== true) {
+    return { payload, form: {} };
+  }
+  return { payload, form: { form: { as: "message", topic: "telemetry" } } };
 }
 
 /** The path, for the ledger and the log: where it holds a key, the route's own. */

@@ -11,6 +11,7 @@ import type { Done, Ingest, Outcome, Presence } from "../ingest.js";
 import type { Wait } from "../limits/limits.js";
 import { refusal } from "../pipeline/refusal.js";
 import type { Refusal } from "../pipeline/refusal.js";
+import { upTopic } from "../topics.js";
 import { AckQueue } from "./ack-queue.js";
 import type { Unacknowledged } from "./ack-queue.js";
 import { PlainPublishes } from "./plain-publishes.js";
@@ -299,8 +300,13 @@ export class Session {
             told(outcome);
             this.#respond(answerTo, properties?.correlationData, outcome);
           };
-    if ("code" in claims) this.#deps.ingest.refuse(this.access, claims, payload, { door: "mqtt", topic }, done);
-    else this.#speaker.publish(topic, payload, claims.format, done, receivedAt);
+    if ("code" in claims) {
+      const { tenantId, deviceId } = this.access;
+      // Once the device's type has a codec for it, it can be taken in.
+      const isTelemetry = refused === undefined && topic === upTopic(tenantId, deviceId, "telemetry");
+      const form = isTelemetry ? { form: { as: "message", topic: "telemetry" } as const } : {};
+      this.#deps.ingest.refuse(this.access, claims, payload, { door: "mqtt", topic, ...form }, done);
+    } else this.#speaker.publish(topic, payload, claims.format, done, receivedAt);
   }
 
   #answered(entry: Unacknowledged | undefined, outcome: Outcome): void {

@@ -14,10 +14,11 @@ import type { UpTopic } from "../topics.js";
  * - `message`: the payload as it came, on its topic;
  * - `measurements`: decoded already, because the payload speaks of several devices or needs the bridge's mapping;
  * - `reading`: past the pipeline already, refused by InfluxDB.
+ * `child`: what a gateway calls the device that it said this for; absent where the sender spoke of itself.
  */
 export type ReplayForm =
-  | { readonly as: "message"; readonly topic: UpTopic; readonly format?: Format }
-  | { readonly as: "measurements"; readonly measurements: readonly Measurement[] }
+  | { readonly as: "message"; readonly topic: UpTopic; readonly format?: Format; readonly child?: string }
+  | { readonly as: "measurements"; readonly measurements: readonly Measurement[]; readonly child?: string }
   | { readonly as: "reading"; readonly reading: Reading };
 
 /** A refused message, as FLEETLOG_REJECTIONS keeps it (JSON). */

@@ -8,6 +8,7 @@ import { FleetlogError, messageOf } from "../../platform/errors.js";
 import type { ErrorCode } from "../../platform/errors.js";
 import { maySpeak } from "../device-access.js";
 import type { DeviceAccess } from "../device-access.js";
+import { gatewayRefusal, speaksFor } from "../gateways/speaks-for.js";
 import type { Done, Ingest, Outcome, Source } from "../ingest.js";
 import type { Registry } from "../registry.js";
 import type { RejectionDocument, Replayed } from "./document.js";
@@ -47,22 +48,37 @@ export interface RejectionReplay {
 
 export interface RejectionReplayDeps {
   readonly ingest: Pick<Ingest, "accept" | "acceptMeasurements" | "restore" | "available">;
-  readonly registry: Pick<Registry, "find">;
+  readonly registry: Pick<Registry, "find" | "findNamed">;
   readonly rejections: Pick<RejectionQueries, "find" | "replayable" | "mark">;
 }
 
 /** In one request. */
 export const MAX_REPLAYED = 500;
 const ANSWER_WITHIN_MS = 10_000;
+const DEVICE_ID = /^[A-Za-z0-9_-]{1,64}$/u;
 
 export function createRejectionReplay({ ingest, registry, rejections }: RejectionReplayDeps): RejectionReplay {
-  async function accessOf(document: RejectionDocument): Promise<DeviceAccess | ReplayResult> {
+  async function accessOf(document: RejectionDocument, form: ReplayForm): Promise<DeviceAccess | ReplayResult> {
     const { tenantId, deviceId } = document;
     const access = await withDeadline(registry.find(tenantId, deviceId), ANSWER_WITHIN_MS, "asking for the device");
     if (access === undefined)
       return refused(document, "NOT_FOUND", `there is no device ${deviceId}: register it first`);
-    if (maySpeak(access)) return access;
-    return refused(document, "FORBIDDEN", `device ${deviceId} is ${access.status}: activate it first`);
+    if (!maySpeak(access)) {
+      return refused(document, "FORBIDDEN", `device ${deviceId} is ${access.status}: activate it first`);
+    }
+    if (form.as === "reading" || form.child === undefined) return access;
+    const child = await withDeadline(childOf(access, form.child), ANSWER_WITHIN_MS, "asking for the gateway's device");
+    const why = gatewayRefusal(access, child, form.child);
+    if (why !== undefined) return refused(document, why.code, why.message);
+    return child ?? refused(document, "NOT_FOUND", `there is no device ${form.child}: register it first`);
+  }
+
+  /** By its id, or else by its name among the gateway's devices. */
+  async function childOf(gateway: DeviceAccess, called: string): Promise<DeviceAccess | undefined> {
+    const { tenantId, deviceId } = gateway;
+    const byId = DEVICE_ID.test(called) ? await registry.find(tenantId, called) : undefined;
+    if (byId !== undefined && speaksFor(gateway, byId)) return byId;
+    return (await registry.findNamed(tenantId, deviceId, called)) ?? byId;
   }
 
   /** Given to the pipeline at once, so that messages of one device keep their order; answered when they are stored. */
@@ -72,9 +88,10 @@ export function createRejectionReplay({ ingest, registry, rejections }: Rejectio
     if (replayed?.outcome === "STORED") return now({ rejectionId, outcome: "ALREADY_STORED" });
     if (form === undefined) return now({ rejectionId, outcome: "NOT_REPLAYABLE", reason: notReplayable(document) });
     try {
-      const access = await accessOf(document);
+      const how = JSON.parse(form) as ReplayForm;
+      const access = await accessOf(document, how);
       if ("outcome" in access) return now(access);
-      const outcome = new Promise<Outcome>((done) => give(document, JSON.parse(form) as ReplayForm, access, done));
+      const outcome = new Promise<Outcome>((done) => give(document, how, access, done));
       return { answer: outcome.then((answer) => resultOf(document, answer)) };
     } catch (error) {
       return now({ rejectionId, outcome: "UNAVAILABLE", code: "UNAVAILABLE", reason: messageOf(error) });
