@@ -138,12 +138,15 @@ export function startOrphanedAlerts(deps: OrphanedAlertsDeps): Running & HasHeal
           await nc.jetstream().consumers.get(streams.events, consumer)
         ).consume({ max_messages: TAKEN });
         reading.add(messages);
-        for await (const message of messages) {
-          backoff.reset();
-          await handle(message);
-          if (stopping.signal.aborted) break;
+        try {
+          for await (const message of messages) {
+            backoff.reset();
+            await handle(message);
+            if (stopping.signal.aborted) break;
+          }
+        } finally {
+          reading.delete(messages);
         }
-        reading.delete(messages);
       } catch (error) {
         // Before the projector has started for the first time, there is no such stream.
         logger.debug({ error: messageOf(error) }, "the events of alerts and devices do not come; trying again");
