@@ -101,7 +101,10 @@ export interface Ingest extends Running, HasHealth {
   presence(device: DeviceName, presence: Presence): void;
   /** The doors should stop reading until `whenRoom` calls back. */
   readonly saturated: boolean;
+  /** Others wait for room, too: a door that was called back takes a little, and asks again behind them. */
+  readonly crowded: boolean;
   readonly available: boolean;
+  /** Calls back in the order of asking. */
   whenRoom(listener: () => void): void;
   readonly counters: IngestCounters;
   readonly seen: Seen;
@@ -269,6 +272,9 @@ export function createIngest(options: IngestOptions): Ingest {
     },
     get saturated() {
       return publisher.saturated;
+    },
+    get crowded() {
+      return publisher.crowded;
     },
     get available() {
       return publisher.available;

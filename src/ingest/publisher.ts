@@ -22,7 +22,9 @@ export interface Publisher extends Running, HasHealth {
   readonly saturated: boolean;
   /** The server is connected. */
   readonly available: boolean;
-  /** Calls back once there is room again. */
+  /** Somebody else waits for room: who has been called back should take little, and ask again. */
+  readonly crowded: boolean;
+  /** Calls back once there is room again, in the order of asking. */
   whenRoom(listener: () => void): void;
   /** Resolves when nothing is in flight any more: each publish is answered or past its deadline. */
   drained(): Promise<void>;
@@ -45,12 +47,18 @@ interface InFlight {
   readonly done: Published;
 }
 
+/**
+ * Everybody's next message waits behind what is in flight: this is some 20,000 readings, a third of a second of an
+ * overload, and many times what JetStream needs to be kept busy.
+ */
+const MAX_IN_FLIGHT_BYTES = 2 * 1024 ** 2;
+
 /** How JetStream's good answer begins: `{"stream":"…","seq":n}`. Anything else is parsed with care. */
 const GOOD = Buffer.from('{"stream"');
 
 export function createPublisher(options: PublisherOptions): Publisher {
   const { nc, logger, counters } = options;
-  const { maxInFlight = 256, maxInFlightBytes = 64 * 1024 ** 2, deadlineMs = 5_000 } = options;
+  const { maxInFlight = 256, maxInFlightBytes = MAX_IN_FLIGHT_BYTES, deadlineMs = 5_000 } = options;
   const inbox = createInbox();
   const inFlight = new Map<number, InFlight>();
   let nextId = 0;
@@ -59,6 +67,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   let lastFailure: { readonly at: number; readonly message: string } | undefined;
   let waiting: (() => void)[] = [];
   let waitingFrom = 0;
+  let isWaking = false;
   const drainListeners: (() => void)[] = [];
   let stopped = false;
 
@@ -106,6 +115,17 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   /** One after the other, in the order of their coming, and only until it is full again: waking all would be a herd. */
   function wakeWaiting(): void {
+    // What is woken may settle something in its turn.
+    if (isWaking) return;
+    isWaking = true;
+    try {
+      wakeInTurn();
+    } finally {
+      isWaking = false;
+    }
+  }
+
+  function wakeInTurn(): void {
     while (waitingFrom < waiting.length && !isSaturated()) {
       const listener = waiting[waitingFrom];
       waitingFrom += 1;
@@ -159,6 +179,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
     failAll("the connection to NATS is closed");
   }
 
+  function isCrowded(): boolean {
+    return waitingFrom < waiting.length;
+  }
+
   function isSaturated(): boolean {
     return !connected || inFlight.size >= maxInFlight || bytesInFlight >= maxInFlightBytes;
   }
@@ -184,11 +208,14 @@ export function createPublisher(options: PublisherOptions): Publisher {
     get saturated() {
       return isSaturated();
     },
+    get crowded() {
+      return isCrowded();
+    },
     get available() {
       return connected && !stopped;
     },
     whenRoom(listener) {
-      if (isSaturated()) waiting.push(listener);
+      if (isSaturated() || isCrowded()) waiting.push(listener);
       else queueMicrotask(listener);
     },
     drained: () =>

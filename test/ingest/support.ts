@@ -14,7 +14,14 @@ import { connectNats } from "../../src/engines/nats.js";
 import { connectInflux } from "../../src/engines/influx.js";
 import type { Influx } from "../../src/engines/influx.js";
 import { createIngest, createRegistry, ensureIngestStreams, startMqttGateway } from "../../src/ingest/index.js";
-import type { Ingest, MqttGateway, MqttGatewayOptions, Registry, Rejection } from "../../src/ingest/index.js";
+import type {
+  Ingest,
+  IngestOptions,
+  MqttGateway,
+  MqttGatewayOptions,
+  Registry,
+  Rejection,
+} from "../../src/ingest/index.js";
 import { Lifecycle } from "../../src/platform/lifecycle.js";
 import { silentLogger } from "../../src/platform/logger.js";
 import { createMetrics } from "../../src/platform/metrics.js";
@@ -196,6 +203,7 @@ export interface GatewayUnderTest {
 export async function gatewayUnderTest(
   nc: NatsConnection,
   options: Partial<MqttGatewayOptions> = {},
+  ingestOptions: Partial<IngestOptions> = {},
 ): Promise<GatewayUnderTest> {
   const models = new ReadModels();
   const metrics = createMetrics();
@@ -204,7 +212,10 @@ export async function gatewayUnderTest(
   const { findDevice, findDeviceType, findTenant, findDeviceByKey, findDeviceNamed, findDevicesOf } = models;
   const finders = { findDevice, findDeviceType, findTenant, findDeviceByKey, findDeviceNamed, findDevicesOf };
   const registry = lifecycle.add("registry", createRegistry({ nc, logger, ...finders }));
-  const ingest = lifecycle.add("ingest", createIngest({ nc, logger, metrics, maxReadingAgeMs: 366 * DAY }));
+  const ingest = lifecycle.add(
+    "ingest",
+    createIngest({ nc, logger, metrics, maxReadingAgeMs: 366 * DAY, ...ingestOptions }),
+  );
   const gateway = lifecycle.add(
     "mqtt",
     await startMqttGateway(

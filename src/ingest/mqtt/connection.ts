@@ -62,6 +62,8 @@ const LINGER_MS = 2_000;
 const MAX_KEEP_ALIVE = 3_600;
 /** The longest without another look at a limit that is reached. */
 const MAX_LIMIT_HOLD_MS = 10_000;
+/** That a connection may say in its turn while others wait. */
+const TURN_PACKETS = 32;
 const NOTHING = Buffer.alloc(0);
 
 export class Connection {
@@ -75,6 +77,8 @@ export class Connection {
   #session: Session | undefined;
   /** What reading is paused for, by our own wish. */
   #holdsFor: "nothing" | "room" | "acknowledgements" | "limit" | "the-end" = "nothing";
+  /** Packets that may still be taken in this turn; 0 outside of one, and after it. */
+  #turn = 0;
   /** A PUBLISH that waits for its limit to let it pass. */
   #held: Publish | undefined;
   /** What its place among the connections of its device and tenant was given for. */
@@ -227,15 +231,26 @@ export class Connection {
 
   #mustHold(): boolean {
     if (this.#holdsFor !== "nothing") return true;
-    if (this.#shared.ingest.saturated) {
+    if (this.#shared.ingest.saturated || this.#isTurnOver()) {
       this.#hold("room");
-      this.#shared.ingest.whenRoom(() => this.#resumeFrom("room"));
+      this.#shared.ingest.whenRoom(() => {
+        this.#turn = TURN_PACKETS;
+        this.#resumeFrom("room");
+        this.#turn = 0;
+      });
       return true;
     }
     // Version 5 knows the maximum, and the session ends who passes it; the others do not.
     if (this.#outgoing.version === 5 || this.unacknowledged < RECEIVE_MAXIMUM) return false;
     this.#hold("acknowledgements");
     return true;
+  }
+
+  /** Called back among others that wait, it takes so many packets; in a flood, each sender gets its turn. */
+  #isTurnOver(): boolean {
+    if (this.#turn === 0) return false;
+    this.#turn -= 1;
+    return this.#turn === 0 && this.#shared.ingest.crowded;
   }
 
   #hold(why: "room" | "acknowledgements" | "limit" | "the-end"): void {
@@ -255,8 +270,9 @@ export class Connection {
     if (this.#holdsFor !== why || this.#state === "closed") return;
     this.#holdsFor = "nothing";
     this.lastHeardAt = Date.now();
-    this.#wire.resume();
     this.#process();
+    // What has come is taken first: it may be enough for now.
+    if (!this.holds) this.#wire.resume();
   }
 
   #connect(bytes: Buffer): void {
