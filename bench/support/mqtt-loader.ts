@@ -37,6 +37,8 @@ export interface MqttLoad {
   readonly rate?: number;
   /** With `rate`: messages of a device that leave together, as one that gathers its readings sends them. 1 when not given. */
   readonly bunch?: number;
+  /** How far its newest timestamp lies in the past, ms: another load of the same devices may follow at once. 0 when not given. */
+  readonly agoMs?: number;
   /** Ends the load when nothing was acknowledged for so long. 30 s when not given. */
   readonly stallMs?: number;
 }
@@ -67,10 +69,10 @@ export type Warm = (sent: SentTimes & { readonly messages: number }) => Promise<
 
 /** Runs the load in this process and resolves when all is acknowledged, or when it stalls. */
 export async function runMqttLoad(load: MqttLoad, warm?: Warm): Promise<MqttLoadResult> {
-  const { devices, messagesPerDevice, warmUpPerDevice = 0 } = load;
+  const { devices, messagesPerDevice, warmUpPerDevice = 0, agoMs = 0 } = load;
   const latencies = new LatencyHistogram();
   const failures: string[] = [];
-  const zeroTs = Date.now() - messagesPerDevice - warmUpPerDevice;
+  const zeroTs = Date.now() - agoMs - messagesPerDevice - warmUpPerDevice;
   const limiter = new Limiter(CONNECTING, devices.length);
   const publishers = await Promise.all(
     devices.map((device) => limiter.run(() => connectPublisher(device, load, zeroTs, latencies, failures))),
