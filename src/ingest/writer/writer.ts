@@ -2,6 +2,7 @@
  * From JetStream into InfluxDB. A frame is acknowledged only after InfluxDB's answer on each of its readings; a reading
  * that InfluxDB refuses for good goes to FLEETLOG_REJECTIONS with the reason, and stands in nobody's way.
  */
+import { Events } from "nats";
 import type { NatsConnection } from "nats";
 import type { Influx } from "../../engines/influx.js";
 import { Backoff } from "../../platform/backoff.js";
@@ -19,6 +20,7 @@ import type { DeadLetter } from "../rejections/dead-letters.js";
 import { bodyOf } from "./body.js";
 import { createInfluxStore } from "./influx-store.js";
 import type { GuiltyLine, Lines } from "./influx-store.js";
+import { unacknowledgedFrames } from "./unacknowledged.js";
 
 export interface WriterDeps {
   readonly nc: NatsConnection;
@@ -84,16 +86,56 @@ export function startWriter(deps: WriterDeps, options: WriterOptions = {}): Runn
   const finished = run();
 
   async function run(): Promise<void> {
+    await recover();
+    void recoverAfterReconnecting();
     for await (const frame of feed.frames) {
-      batch.add(frame);
       counted.pending.set(feed.pending);
-      if (batch.count >= maxLines || batch.bytes >= maxBytes) flush();
-      else timer ??= setTimeout(flush, maxAgeMs);
-      // The frames stay in JetStream meanwhile: a slow InfluxDB costs disk there, not memory here.
-      while (writes.size >= MAX_WRITES) await Promise.race(writes);
+      await take(frame);
     }
     flush();
     await Promise.all(writes);
+  }
+
+  async function take(frame: Frame): Promise<void> {
+    batch.add(frame);
+    if (batch.count >= maxLines || batch.bytes >= maxBytes) flush();
+    else timer ??= setTimeout(flush, maxAgeMs);
+    // The frames stay in JetStream meanwhile: a slow InfluxDB costs disk there, not memory here.
+    while (writes.size >= MAX_WRITES) await Promise.race(writes);
+  }
+
+  /**
+   * Writes what was given to a writer and never acknowledged: JetStream may have forgotten that it owes it. Before anything
+   * newer is acknowledged, because the consumer's place moves past it then. What is written twice lands on itself.
+   */
+  async function recover(): Promise<void> {
+    const backoff = new Backoff({ initialMs: 100, maxMs: 5_000 });
+    while (!stopping.signal.aborted) {
+      try {
+        let frames = 0;
+        for await (const frame of unacknowledgedFrames(nc, "writer", logger)) {
+          if (stopping.signal.aborted) return;
+          frames += 1;
+          await take(frame);
+        }
+        flush();
+        await Promise.all(writes);
+        if (frames > 0) logger.info({ frames }, "wrote the frames that a writer had been given and not acknowledged");
+        return;
+      } catch (error) {
+        if (nc.isClosed()) return;
+        logger.warn({ error: messageOf(error) }, "what is unacknowledged cannot be asked for; trying again");
+        await backoff.wait(stopping.signal).catch(() => {});
+      }
+    }
+  }
+
+  /** The server may have been killed and have lost what was on its way here. Ends with the connection. */
+  async function recoverAfterReconnecting(): Promise<void> {
+    for await (const { type } of nc.status()) {
+      if (stopping.signal.aborted) return;
+      if (type === Events.Reconnect) await recover();
+    }
   }
 
   function flush(): void {
