@@ -156,12 +156,20 @@ export function ofDevice(tenant: string, device: string): string {
   return `"tenant_id"::tag = ${text(tenant)} AND "device_id"::tag = ${text(device)}`;
 }
 
+/** InfluxDB counts nanoseconds in 64 bits, 1677 to 2262: it refuses a statement that names a time beyond. Ms. */
+const LAST_TIME = 9_223_372_036_854;
+
 /** From a time, included, to another, which is not; ms. Throws INVALID_VALUE for what is no time. */
 export function within({ from, to }: { readonly from: number; readonly to: number }): string {
   if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to)) {
     throw new FleetlogError("INVALID_VALUE", "from and to are whole milliseconds since 1970");
   }
-  return `time >= ${from}ms AND time < ${to}ms`;
+  return `time >= ${storable(from)}ms AND time < ${storable(to)}ms`;
+}
+
+/** Nothing is stored beyond, so whoever asks for all times gets what there is. */
+function storable(time: number): number {
+  return Math.max(-LAST_TIME, Math.min(LAST_TIME, time));
 }
 
 /** No id or metric has any, so nothing that exists is missed; and no escape is needed that versions treat differently. */

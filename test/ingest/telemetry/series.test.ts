@@ -167,6 +167,16 @@ describe("pages", () => {
   });
 });
 
+test("all times there are may be asked for, also those that InfluxDB has no number for", async () => {
+  const ever = { from: Date.parse("0001-01-01"), to: Date.parse("9999-12-31") };
+  const [measured] = await queries.series("acme", "d1", { metrics: ["note"], ...ever, limit: 10_000 });
+  expect(measured?.raw).toHaveLength(readings.length);
+  const rows: unknown[] = [];
+  const asked = { ...ever, metrics: ["note"] };
+  for await (const page of queries.export("acme", "d1", asked, new AbortController().signal)) rows.push(...page);
+  expect(rows).toHaveLength(readings.length);
+});
+
 describe("the newest value", () => {
   test("is the newest by the device's time, however rarely it is sent, with what makes it doubtful", async () => {
     const last = readings.at(-1)?.timestamp ?? 0;
