@@ -2,8 +2,9 @@
 import type { SimulatedDevice } from "./device.js";
 import type { GraphqlClient } from "./graphql-client.js";
 
-const DAY_SECONDS = 86_400;
-/** Days of one answer: far more than a reading may be old. */
+/** No whole minutes, so that the readings themselves are counted: recordings are late, and rollups are corrected for them by and by. */
+const DAY_AND_A_SECOND = 86_401;
+/** Of one answer: far more than a reading may be old. */
 const MAX_DAYS = 10_000;
 
 /** Readings of the device that InfluxDB gives back, exactly. */
@@ -14,7 +15,7 @@ export async function storedOf(client: GraphqlClient, device: SimulatedDevice): 
     readonly telemetry: readonly { readonly points: readonly { readonly count: number }[] }[];
   }>(
     `query ($device: ID!, $metrics: [String!]!, $from: DateTime!, $to: DateTime!) {
-      telemetry(deviceId: $device, metrics: $metrics, from: $from, to: $to, resolution: ${DAY_SECONDS}, limit: ${MAX_DAYS}) {
+      telemetry(deviceId: $device, metrics: $metrics, from: $from, to: $to, resolution: ${DAY_AND_A_SECOND}, limit: ${MAX_DAYS}) {
         points { count }
       }
     }`,
