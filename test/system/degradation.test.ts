@@ -45,7 +45,7 @@ beforeAll(async () => {
   fleetlog = await startFleetlog({
     environment: { EVENTSTORE_URL: eventstore.url, MONGODB_URL: documents.url },
   });
-  fleet = await createFleet(fleetlog, 5);
+  fleet = await createFleet(fleetlog, 7);
   await fleetlog.graphql(
     fleet.admin,
     `mutation($input: CreateAlertRuleInput!) { createAlertRule(input: $input) { shown } }`,
@@ -279,6 +279,22 @@ describe("while the document store stands still", () => {
       const asked = fleetlog.graphql(fleet.admin, `{ devices(first: 1) { totalCount } }`);
       await expect(asked).rejects.toThrow(/UNAVAILABLE/u);
     });
+    const { acknowledged, stored } = await allStored();
+    expect(stored).toBe(acknowledged);
+  }, 300_000);
+});
+
+describe.each([
+  ["nats-server", "nats"],
+  ["influxd", "influxdb"],
+] as const)("when %s is killed under load", (name, engine) => {
+  it("is started again, and nothing that was acknowledged is lost", async () => {
+    const before = fleetlog.pid(name) ?? Number.NaN;
+    process.kill(before, "SIGKILL");
+    await waitFor(() => fleetlog.pid(name) !== before, { what: `${name} to be started again`, deadlineMs: 90_000 });
+    await progress(300);
+    // It may be back before anybody missed it; who did says so, and says that it is back.
+    await waitFor(() => sum(lines(engine, UP)) === sum(lines(engine, DOWN)), { what: "the lines of return" });
     const { acknowledged, stored } = await allStored();
     expect(stored).toBe(acknowledged);
   }, 300_000);
