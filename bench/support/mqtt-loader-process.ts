@@ -3,21 +3,29 @@ import { fork } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { setPriority } from "node:os";
 import { fileURLToPath } from "node:url";
-import type { MqttLoad, MqttLoadResult, Warm } from "./mqtt-loader.js";
+import type { MqttLoad, MqttLoadResult, Over, Warm } from "./mqtt-loader.js";
 import { runMqttLoad } from "./mqtt-loader.js";
 
-type Answer = { readonly warm: Parameters<Warm>[0] } | { readonly result: MqttLoadResult } | { readonly error: string };
+type Answer =
+  | { readonly warm: Parameters<Warm>[0] }
+  | { readonly over: true }
+  | { readonly result: MqttLoadResult }
+  | { readonly error: string };
 
 const GO = "go";
 const BEFORE_OTHERS = -10;
 
-/** Rejects when the load could not even begin: nothing listens, or a device is not let in; and with what `warm` rejects with. */
-export function runMqttLoadInProcess(load: MqttLoad, warm: Warm = () => Promise.resolve()): Promise<MqttLoadResult> {
+/** Rejects when the load could not even begin: nothing listens, or a device is not let in; and with what `warm` or `over` reject with. */
+export function runMqttLoadInProcess(
+  load: MqttLoad,
+  warm: Warm = () => Promise.resolve(),
+  over: Over = () => Promise.resolve(),
+): Promise<MqttLoadResult> {
   return new Promise((resolve, reject) => {
     const child = fork(fileURLToPath(import.meta.url), { execArgv: [], detached: true });
     child.on("message", (answer: Answer) => {
-      if ("warm" in answer) {
-        warm(answer.warm).then(
+      if ("warm" in answer || "over" in answer) {
+        ("warm" in answer ? warm(answer.warm) : over()).then(
           () => child.send(GO),
           (error: unknown) => {
             child.kill();
@@ -57,10 +65,10 @@ function tell(answer: Answer): void {
 }
 
 /** Says so, and waits for the word to go on. */
-function toldWarm(warm: Parameters<Warm>[0]): Promise<void> {
+function told(answer: Answer): Promise<void> {
   return new Promise((resolve) => {
     process.once("message", () => resolve());
-    tell({ warm });
+    tell(answer);
   });
 }
 
@@ -69,7 +77,11 @@ if (process.argv[1] === fileURLToPath(import.meta.url) && process.send !== undef
   process.once("disconnect", () => process.exit(0));
   process.once("message", (load: MqttLoad) => {
     if (load.rate !== undefined) goFirst();
-    runMqttLoad(load, toldWarm).then(
+    runMqttLoad(
+      load,
+      (warm) => told({ warm }),
+      () => told({ over: true }),
+    ).then(
       (result) => tell({ result }),
       (error: unknown) => tell({ error: String(error) }),
     );

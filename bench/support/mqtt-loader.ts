@@ -67,8 +67,11 @@ export interface MqttLoadResult extends SentTimes {
 /** Connected, and warm where that was asked for: called before the first message that counts, which waits for it. */
 export type Warm = (sent: SentTimes & { readonly messages: number }) => Promise<void>;
 
+/** All is acknowledged, and the connections are still there: called before their end, which waits for it. */
+export type Over = () => Promise<void>;
+
 /** Runs the load in this process and resolves when all is acknowledged, or when it stalls. */
-export async function runMqttLoad(load: MqttLoad, warm?: Warm): Promise<MqttLoadResult> {
+export async function runMqttLoad(load: MqttLoad, warm?: Warm, over?: Over): Promise<MqttLoadResult> {
   const { devices, messagesPerDevice, warmUpPerDevice = 0, agoMs = 0 } = load;
   const latencies = new LatencyHistogram();
   const failures: string[] = [];
@@ -83,6 +86,7 @@ export async function runMqttLoad(load: MqttLoad, warm?: Warm): Promise<MqttLoad
   const cpu = process.cpuUsage();
   const { sent, acked, seconds } = await send(publishers, warmUpPerDevice + messagesPerDevice, load);
   const { user, system } = process.cpuUsage(cpu);
+  await over?.();
   for (const publisher of publishers) publisher.close();
   return {
     sent: sent - warmed.sent,
