@@ -1,9 +1,10 @@
+import type DataLoader from "dataloader";
 import { PLATFORM } from "../commands/index.js";
 import type { Actor } from "../commands/index.js";
 import type { TenantId } from "../domain/ids.js";
 import { FleetlogError } from "../platform/errors.js";
+import type { AlertRuleDocument, DeviceDocument } from "../projections/index.js";
 import type { ChangeFeed } from "./change-feed.js";
-import type { Loaders } from "./loaders.js";
 
 export type UserActor = Extract<Actor, { readonly kind: "user" }>;
 
@@ -11,6 +12,13 @@ export type UserActor = Extract<Actor, { readonly kind: "user" }>;
 export interface Session {
   readonly actor: UserActor;
   readonly expiresAt: number;
+}
+
+/** One batch of each a tick, for the whole page, where each entry alone would ask once. */
+export interface Loaders {
+  readonly lastSeen: DataLoader<string, Date | undefined>;
+  readonly device: DataLoader<string, DeviceDocument | undefined>;
+  readonly alertRule: DataLoader<string, AlertRuleDocument | undefined>;
 }
 
 /** One for each operation. There is none without a session: nobody asks anything anonymously. */

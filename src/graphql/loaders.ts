@@ -1,15 +1,7 @@
 import DataLoader from "dataloader";
-import type { AlertRuleDocument, DeviceDocument } from "../projections/index.js";
-import type { Session } from "./context.js";
+import type { Loaders, Session } from "./context.js";
 import { tenantOf } from "./context.js";
 import type { GraphqlDeps } from "./deps.js";
-
-/** One batch of each a tick, for the whole page, where each entry alone would ask once. */
-export interface Loaders {
-  readonly lastSeen: DataLoader<string, Date | undefined>;
-  readonly device: DataLoader<string, DeviceDocument | undefined>;
-  readonly alertRule: DataLoader<string, AlertRuleDocument | undefined>;
-}
 
 export interface LoaderOptions {
   /** Whether what was asked once is remembered: for a query, which is over at once, and not for a subscription, whose events each show the world anew. */

@@ -12,7 +12,7 @@ import { refusal } from "../pipeline/refusal.js";
 import type { Refusal } from "../pipeline/refusal.js";
 import type { SparkplugTopic } from "../topics.js";
 import { quotedName } from "./speaks-for.js";
-import type { Speaking } from "./speaker.js";
+import type { Speaking } from "./speaking.js";
 
 /** What one metric of a birth means. */
 interface Known {

@@ -3,46 +3,24 @@
  * and what the platform owes it under which topic. The protocol session under it only carries.
  */
 import { FleetlogError, isFleetlogError, messageOf } from "../../platform/errors.js";
-import type { Logger } from "../../platform/logger.js";
 import type { Format } from "../codecs/format.js";
 import type { Door } from "../counters.js";
 import type { DeviceAccess } from "../device-access.js";
-import type { Done, Ingest, Presence, Source } from "../ingest.js";
+import type { Done, Presence, Source } from "../ingest.js";
 import { refusal } from "../pipeline/refusal.js";
 import type { Refusal } from "../pipeline/refusal.js";
 import { classifyFilter, classifyTopic, notYours, upTopic } from "../topics.js";
 import type { TopicMeaning, UpTopic } from "../topics.js";
 import { Children } from "./children.js";
-import type { ChildRegistry } from "./children.js";
 import { EdgeNode } from "./edge-node.js";
 import { Lane } from "./lane.js";
 import { owedConfigurations } from "./owed.js";
 import type { Owed } from "./owed.js";
+import type { SpeakerDeps, Speaking } from "./speaking.js";
 import { ThingsBoard } from "./thingsboard.js";
-
-export interface SpeakerDeps {
-  readonly ingest: Ingest;
-  readonly registry: ChildRegistry;
-  readonly logger: Logger;
-  readonly door: Door;
-  /** Sends to the client what it has a subscription for, and drops the rest. */
-  readonly send: (topic: string, payload: string | Uint8Array) => void;
-  /** `owed` has more to say than before. */
-  readonly owesMore?: () => void;
-  /** Ms since the epoch. */
-  readonly lastHeardAt: () => number;
-}
 
 /** Messages that wait, in order, behind one whose device is being looked up. What MQTT lets wait for acknowledgement is less. */
 const MAX_WAITING = 2_048;
-
-/** What the handlers of the dialects share. */
-export interface Speaking {
-  readonly deps: SpeakerDeps;
-  readonly children: Children;
-  /** Of the client itself. */
-  access(): DeviceAccess;
-}
 
 export class Speaker implements Speaking {
   readonly deps: SpeakerDeps;

@@ -10,7 +10,7 @@ import { refusal } from "../pipeline/refusal.js";
 import type { Refusal } from "../pipeline/refusal.js";
 import type { ThingsBoardTopic } from "../topics.js";
 import { gather } from "./gather.js";
-import type { Speaking } from "./speaker.js";
+import type { Speaking } from "./speaking.js";
 
 type Child = DeviceAccess | Refusal;
 type Attributes = Readonly<Record<string, unknown>>;

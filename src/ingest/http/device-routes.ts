@@ -7,13 +7,13 @@ import type { DeviceAccess } from "../device-access.js";
 import type { Ingest, Outcome, Source } from "../ingest.js";
 import { loginWithKey, loginWithToken } from "../key-login.js";
 import type { Caller } from "../key-login.js";
-import type { Format } from "../codecs/format.js";
 import type { Refusal } from "../pipeline/refusal.js";
 import type { Registry } from "../registry.js";
 import type { UpTopic } from "../topics.js";
 import { countLines, takeBatch } from "./batch.js";
 import { isLines, kindOf, LINES_TYPES, tooLarge, unpack } from "./content.js";
 import type { ContentKind } from "./content.js";
+import type { Dialect } from "./dialect.js";
 import { createPlaces, createRoom } from "./room.js";
 import { registerThingsBoardRoutes } from "./thingsboard-routes.js";
 
@@ -31,14 +31,6 @@ interface DeviceParams {
   readonly device: string;
   /** In place of both, in ThingsBoard's paths: the key alone. */
   readonly token?: string;
-}
-
-/** How a dialect differs from the platform's own way of taking a message in. */
-export interface Dialect {
-  /** Of telemetry that does not say its form by its content type. */
-  readonly format: Format;
-  /** Where 202 is not what its clients take for success. */
-  readonly status: number;
 }
 
 const UP: readonly UpTopic[] = ["telemetry", "health", "config/reported"];

@@ -4,7 +4,7 @@ import { FleetlogError } from "../../platform/errors.js";
 import type { DeviceAccess } from "../device-access.js";
 import { attributesAnswer } from "../gateways/thingsboard.js";
 import type { UpTopic } from "../topics.js";
-import type { Dialect } from "./device-routes.js";
+import type { Dialect } from "./dialect.js";
 
 export interface ThingsBoardRoutesDeps {
   readonly take: (
