@@ -37,7 +37,7 @@ export const configSchema = z.object({
   MQTT_BROKER_URL: brokerUrl.optional(),
   /** A file that says whose the outside broker's topics are. */
   FLEETLOG_BRIDGE_MAPPING: z.string().min(1).optional(),
-  FLEETLOG_BRIDGE_CLIENTS: whole(1, 64).default(4),
+  FLEETLOG_BRIDGE_CLIENTS: whole(1, 64).default(1),
   FLEETLOG_DATA_DIR: z.string().min(1).default("./data"),
   FLEETLOG_HOST: z.string().min(1).default("0.0.0.0"),
   FLEETLOG_HTTP_PORT: port(8080),

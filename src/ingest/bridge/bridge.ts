@@ -29,7 +29,10 @@ export interface BridgeOptions {
   readonly rules: readonly BridgeRule[];
   /** The sessions at the broker are named by it: the same after a restart, another for every gateway. */
   readonly owner: string;
-  /** Where the broker shares subscriptions. */
+  /**
+   * One subscribes by itself: nothing passes anything, and every broker finds that again after its own restart. Several share
+   * the subscriptions where the broker can; not every broker writes shared ones down (Mosquitto 2.0.11 does not).
+   */
   readonly clients?: number;
   readonly maxPayloadBytes?: number;
 }
@@ -41,7 +44,7 @@ const HANG_UPS = 3;
 
 export function startBridge(deps: BridgeDeps, options: BridgeOptions): Running & HasHealth {
   const { ingest, registry, logger, metrics } = deps;
-  const { url, rules, owner, clients = 4, maxPayloadBytes = 262_144 } = options;
+  const { url, rules, owner, clients = 1, maxPayloadBytes = 262_144 } = options;
   const broker = new URL(url).host;
   const stopping = new AbortController();
   const ready = new Set<number>();
@@ -76,14 +79,15 @@ export function startBridge(deps: BridgeDeps, options: BridgeOptions): Running &
       const waiting = new Set<NodeJS.Timeout>();
       let isOver = false;
       const plain = [...new Set(rules.map(({ pattern }) => pattern.filter))];
+      const shared = plain.map((filter) => `$share/fleetlog/${filter}`);
       const connection: BrokerConnection = connectBroker({
         url,
         clientId: `fleetlog-${owner}-${index}`,
         protocolVersion: version,
         filters(canShare) {
-          if (canShare) return plain.map((filter) => `$share/fleetlog/${filter}`);
+          if (canShare && clients > 1) return { wanted: shared, unwanted: plain };
           // Two connections with the same subscriptions would get everything twice.
-          return index === 0 ? plain : [];
+          return index === 0 ? { wanted: plain, unwanted: canShare ? shared : [] } : { wanted: [], unwanted: [] };
         },
         onMessage({ topic, payload, retained, stored }) {
           if (retained) {
@@ -110,7 +114,7 @@ export function startBridge(deps: BridgeDeps, options: BridgeOptions): Running &
           else give();
         },
         onReady(canShare) {
-          if (index === 0 && canShare) share();
+          if (index === 0 && canShare && clients > 1) share();
           ready.add(index);
           counted.connections.set(ready.size);
           trouble = undefined;

@@ -26,12 +26,20 @@ export interface BrokerConnectionOptions {
   readonly url: string;
   readonly clientId: string;
   readonly protocolVersion: ProtocolVersion;
-  /** Asked once the broker has said whether subscriptions can be shared among connections; none ends the connection. */
-  readonly filters: (canShare: boolean) => readonly string[];
+  /**
+   * Asked once the broker has said whether subscriptions can be shared among connections. None `wanted` ends the connection;
+   * the `unwanted` are taken out of a session that is found again.
+   */
+  readonly filters: (canShare: boolean) => Filters;
   readonly onMessage: (message: BrokerMessage) => void;
   /** The broker has granted every filter. */
   readonly onReady: (canShare: boolean) => void;
   readonly onEnd: (end: ConnectionEnd) => void;
+}
+
+export interface Filters {
+  readonly wanted: readonly string[];
+  readonly unwanted: readonly string[];
 }
 
 /** Why a connection has ended; told once. */
@@ -116,7 +124,7 @@ export function connectBroker(options: BrokerConnectionOptions): BrokerConnectio
   client.on("connect", (connack) => {
     hasConnack = true;
     const canShare = protocolVersion === 5 && connack.properties?.sharedSubscriptionAvailable !== false;
-    void begin(canShare);
+    void begin(canShare, connack.sessionPresent);
   });
   client.on("error", (error) =>
     end(messageOf(error), "code" in error && typeof error.code === "number" ? error.code : undefined),
@@ -126,9 +134,12 @@ export function connectBroker(options: BrokerConnectionOptions): BrokerConnectio
   );
   client.on("close", () => end(hasConnack ? "the connection was lost" : "the connection was closed at once"));
 
-  async function begin(canShare: boolean): Promise<void> {
+  async function begin(canShare: boolean, hasSession: boolean): Promise<void> {
     try {
-      await subscribe(filters(canShare));
+      const { wanted, unwanted } = filters(canShare);
+      // What an earlier setting left in our session: a message of both would come twice.
+      if (hasSession && unwanted.length > 0) await client.unsubscribeAsync([...unwanted]);
+      await subscribe(wanted);
       if (!isOver) onReady(canShare);
     } catch (error) {
       end(messageOf(error));

@@ -209,6 +209,27 @@ describe.skipIf(mosquittoPath === undefined || mosquittoPub === undefined)("the 
     expect(second.health()[0]?.state).toBe("up");
   });
 
+  test("loses nothing that is published between the broker's restart and its own return", async () => {
+    const first = await bridge();
+    await first.stop();
+    await broker.kill("SIGTERM");
+    await broker.start();
+    await publish(0, 500);
+    await bridge();
+    expect(await untilStored(500)).toBe(500);
+  });
+
+  test("takes a session over that was shared: a message does not come twice", async () => {
+    const shared = await bridge({ clients: 2 });
+    await shared.stop();
+    await bridge();
+    await publish(0, 100);
+    expect(await untilStored(100)).toBe(100);
+    await publish(100, 101);
+    await untilStored(101);
+    expect(stored).toHaveLength(101);
+  });
+
   test("loses nothing when its network is cut again and again", async () => {
     const proxy = await startProxy(broker.port);
     await bridge({ url: `mqtt://127.0.0.1:${proxy.port}` });
