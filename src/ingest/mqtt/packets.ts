@@ -67,6 +67,9 @@ export function decodeConnect(bytes: Buffer): DecodedConnect {
   const { packet } = decoded;
   if (packet.cmd !== "connect") return malformed("the first packet is not CONNECT");
   if ((packet.will?.qos ?? 0) > 2) return malformed("the will's QoS is 3");
+  // MQTT 3.1.1, section 1.5.3; MQTT 5, section 1.5.4.
+  if ([packet.clientId, packet.username, packet.will?.topic].some((text) => text?.includes("\0") === true))
+    return malformed("a text of CONNECT holds the character U+0000");
   return { ok: true, packet };
 }
 

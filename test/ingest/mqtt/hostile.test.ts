@@ -150,6 +150,16 @@ describe.each(Object.keys(ways) as (keyof typeof ways)[])("over %s", (way) => {
   });
 });
 
+test.each([
+  ["client id", { clientId: "a\0b" }],
+  ["user name", { username: "acme/hos\0tile" }],
+])("a %s with the character U+0000 is not let in", async (_what, given) => {
+  const client = await ways.TCP(5);
+  client.send(connectPacket(5, { username: "acme/hostile", ...given }));
+  await client.ended();
+  expect(client.packets).toEqual([]);
+});
+
 function knock(): Socket {
   const socket = createConnection({ host: "127.0.0.1", port: under.gateway.port });
   socket.on("error", () => {});
