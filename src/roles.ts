@@ -1,23 +1,14 @@
-import type { Server } from "node:http";
+/** What each role of a process runs, put together from the container, and the doors last. */
 import type { Container } from "inversify";
-import {
-  createDeviceActivityQueries,
-  startDeviceActivity,
-  startDeviceReports,
-  startOrphanedAlerts,
-} from "./commands/processes/index.js";
+import { startDeviceActivity, startDeviceReports, startOrphanedAlerts } from "./commands/processes/index.js";
 import type { Role } from "./config.js";
 import { tokens } from "./container.js";
 import { monitorEngines } from "./engines/monitor.js";
-import { createGraphqlRoutes } from "./graphql/index.js";
+import { startHttp } from "./http-roles.js";
 import {
   createMqttDoor,
-  createQualityQueries,
-  createRetentionPreview,
-  createUsageQueries,
   createSweeper,
   readMapping,
-  registerDeviceRoutes,
   serveMqttOverWebSocket,
   startBridge,
   startCoapDoor,
@@ -31,13 +22,11 @@ import {
   startWriter,
 } from "./ingest/index.js";
 import type { MqttGateway } from "./ingest/index.js";
+import { measureHealth, worstOfEach } from "./platform/health-metrics.js";
 import type { HasHealth, PartHealth, Running } from "./platform/lifecycle.js";
-import { Gauge } from "./platform/metrics.js";
-import type { Registry as Metrics } from "./platform/metrics.js";
 import { startProcessor } from "./processing/index.js";
-import { createRebuilds, requestRebuild, startProjector } from "./projections/index.js";
+import { startProjector } from "./projections/index.js";
 import type { TenantDocument } from "./projections/index.js";
-import { createTokenVerifier, registerExport, startHttpServer } from "./rest/index.js";
 
 export interface StartedRoles extends HasHealth {
   /** Where the doors of this process listen. */
@@ -126,7 +115,7 @@ export async function startRoles(container: Container): Promise<StartedRoles> {
   if (config.FLEETLOG_ROLES.includes("gateway") || config.FLEETLOG_ROLES.includes("api")) {
     parts.push(await container.get(tokens.certificate)());
   }
-  const http = await startHttp(container, () => merge([...health(), ...others.health()]), parts);
+  const http = await startHttp(container, () => worstOfEach([...health(), ...others.health()]), parts);
   Object.assign(ports, http.ports);
   if (config.FLEETLOG_ROLES.includes("gateway")) {
     const { port, tlsPort, door } = await startGateway(container, keep);
@@ -215,125 +204,8 @@ async function startCoap(
   return { coap: coap.port, coaps: coaps.port };
 }
 
-/** Every process has an HTTP server for its health and metrics; with `api` it serves GraphQL too, with `api` or `gateway` the devices' HTTP door. */
-async function startHttp(
-  container: Container,
-  health: () => readonly PartHealth[],
-  parts: HasHealth[],
-): Promise<{ readonly ports: Readonly<Record<string, number>>; readonly servers: readonly Server[] }> {
-  const { config, logger, lifecycle } = container.get(tokens.process);
-  const roles = config.FLEETLOG_ROLES;
-  const servers: Server[] = [];
-  const register: Parameters<typeof startHttpServer>[0]["register"] = [
-    ...(roles.includes("api") ? [graphqlRoutes(container), exportRoutes(container)] : []),
-    ...(roles.includes("api") || roles.includes("gateway") ? [deviceRoutes(container, parts)] : []),
-    (app) => void servers.push(app.server),
-  ];
-  const server = await startHttpServer(
-    { logger, health, metrics: container.get(tokens.prometheus), register, graphiql: roles.includes("api") },
-    // Port 0 is what the supervisor gives to a process whose HTTP server is for health and metrics only: nobody's business outside.
-    config.FLEETLOG_HTTP_PORT === 0
-      ? { port: 0, host: "127.0.0.1" }
-      : {
-          port: config.FLEETLOG_HTTP_PORT,
-          host: config.FLEETLOG_HOST,
-          tls: { port: config.FLEETLOG_HTTPS_PORT, certificate: await container.get(tokens.certificate)() },
-        },
-  );
-  lifecycle.add("HTTP server", server);
-  const ports = { http: server.port, ...(server.tlsPort === undefined ? {} : { https: server.tlsPort }) };
-  return { ports, servers };
-}
-
-type Routes = NonNullable<Parameters<typeof startHttpServer>[0]["register"]>[number];
-
-function deviceRoutes(container: Container, parts: HasHealth[]): Routes {
-  const { config, logger } = container.get(tokens.process);
-  const ingest = container.get(tokens.ingest);
-  const registry = container.get(tokens.devices);
-  parts.push(ingest, registry);
-  const maxPayloadBytes = config.FLEETLOG_MAX_PAYLOAD_BYTES;
-  return (app) => registerDeviceRoutes(app, { ingest, registry, logger, maxPayloadBytes });
-}
-
-function graphqlRoutes(container: Container): Routes {
-  const { logger, metrics } = container.get(tokens.process);
-  const nats = container.get(tokens.nats);
-  const activity = createDeviceActivityQueries(container.get(tokens.mongo).db);
-  return createGraphqlRoutes({
-    commands: container.get(tokens.commands),
-    readModels: container.get(tokens.readModels),
-    shown: container.get(tokens.shown),
-    rebuilds: createRebuilds(container.get(tokens.mongo).db),
-    eventStore: container.get(tokens.eventstore),
-    nats,
-    telemetry: container.get(tokens.telemetry),
-    previewRetention: createRetentionPreview(container.get(tokens.influx)),
-    quality: createQualityQueries(container.get(tokens.influx)),
-    usage: createUsageQueries(container.get(tokens.mongo).db),
-    rejections: container.get(tokens.rejections),
-    lastSeen: (tenantId, deviceIds) => activity.lastSeen(tenantId, deviceIds),
-    rebuildProjection: (name) => requestRebuild(nats, name),
-    authenticate: createTokenVerifier(secretOf(container)),
-    logger,
-    metrics,
-  });
-}
-
-function exportRoutes(container: Container): Routes {
-  const { devices } = container.get(tokens.readModels);
-  const authenticate = createTokenVerifier(secretOf(container));
-  return (app) => registerExport(app, { telemetry: container.get(tokens.telemetry), devices, authenticate });
-}
-
-function secretOf(container: Container): string {
-  const secret = container.get(tokens.process).config.FLEETLOG_TOKEN_SECRET;
-  if (secret !== undefined) return secret;
-  throw new Error("FLEETLOG_TOKEN_SECRET is not set: the supervisor sets it for the processes that it starts");
-}
-
 async function* retentionOf(tenants: AsyncIterable<TenantDocument>) {
   for await (const { tenantId, retention } of tenants) {
     if (retention !== undefined && retention.length > 0) yield { tenant: tenantId, rules: retention };
   }
-}
-
-/** What /readyz says, as Prometheus reads it: for alarms on a part that is down, and on lag that grows. */
-function measureHealth(metrics: Metrics, health: () => readonly PartHealth[]): void {
-  const states = { up: 1, degraded: 0.5, down: 0 } as const;
-  const state = new Gauge({
-    name: "fleetlog_part_state",
-    help: "1 up, 0.5 degraded, 0 down",
-    labelNames: ["part"],
-    registers: [],
-    collect() {
-      this.reset();
-      for (const part of health()) this.set({ part: part.name }, states[part.state]);
-    },
-  });
-  const lag = new Gauge({
-    name: "fleetlog_part_lag",
-    help: "What waits, in the unit that the label says",
-    labelNames: ["part", "unit"],
-    registers: [],
-    collect() {
-      this.reset();
-      for (const part of health()) {
-        if (part.lag !== undefined) this.set({ part: part.name, unit: part.lagUnit ?? "messages" }, part.lag);
-      }
-    },
-  });
-  metrics.registerMetric(state);
-  metrics.registerMetric(lag);
-}
-
-/** One line a part: where several processes see the same engine, the worst that any of them sees. */
-function merge(parts: readonly PartHealth[]): readonly PartHealth[] {
-  const rank = { up: 0, degraded: 1, down: 2 } as const;
-  const worst = new Map<string, PartHealth>();
-  for (const part of parts) {
-    const other = worst.get(part.name);
-    if (other === undefined || rank[part.state] > rank[other.state]) worst.set(part.name, part);
-  }
-  return [...worst.values()];
 }

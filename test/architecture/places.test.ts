@@ -46,7 +46,7 @@ function isIn(path: string, places: readonly string[]): boolean {
 }
 
 function usesInversify(path: string, { specifier, typeOnly }: Import): boolean {
-  return /^(?:@inversifyjs\/|inversify)/u.test(specifier) && !(typeOnly && path === "src/roles.ts");
+  return /^(?:@inversifyjs\/|inversify)/u.test(specifier) && !(typeOnly && /^src\/(?:http-)?roles\.ts$/u.test(path));
 }
 
 describe("what belongs to one place is in no other", () => {

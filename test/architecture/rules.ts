@@ -106,7 +106,8 @@ const mayImport: Readonly<Record<string, Readonly<Record<string, Extent>>>> = {
   },
   // Composition: the container makes the clients and the ports, the roles take from it what each of them starts.
   container: everything,
-  roles: { ...everything, container: "all" },
+  roles: { ...everything, container: "all", "http-roles": "all" },
+  "http-roles": { ...everything, container: "all" },
   "data-dir": { platform: "all" },
   "process-report": { platform: "all" },
   supervisor: {
