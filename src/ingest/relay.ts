@@ -4,8 +4,9 @@
  * Most devices have no listener at most times, and a message for nobody costs as much as one that is heard. NATS tells who
  * publishes with a reply subject at once when nobody listens. So of a device that nobody is known to listen to, one reading
  * in a round goes out at once; those behind it are held until the round's end, when the first of them goes out as a
- * question. No listener: the others are dropped. A listener: they follow, in order, and from then on every reading goes out
- * as it comes. Whoever has subscribed misses nothing that came afterwards, and waits for it a round at most.
+ * question. No listener: the others are dropped, and while there are several in each round, all of a round are held. A
+ * listener: they follow, in order, and from then on every reading goes out as it comes. Whoever has subscribed misses
+ * nothing that came afterwards, and waits for it a round at most.
  */
 import { createInbox } from "nats";
 import type { NatsConnection } from "nats";
@@ -41,12 +42,16 @@ const ROUND_MS = 100;
 const MAX_FRAMES = 128;
 /** Devices known to have listeners. Beyond it the oldest is asked for anew, which costs a message and loses nothing. */
 const MAX_HEARD = 100_000;
+/** Devices known to have none. Beyond it the oldest has one reading in a round sent for nothing. */
+const MAX_UNHEARD = 100_000;
 
 /** What a round knows of a device. */
 interface Course {
   readonly device: string;
   readonly subject: string;
   hasListeners: boolean;
+  /** A question of this round says whether it has. */
+  isAsked: boolean;
   /** Readings that nobody is known to wait for: runs of lines, from one of them on. */
   readonly held: { readonly view: FrameView; readonly group: FrameGroup; readonly skip: number }[];
 }
@@ -55,6 +60,7 @@ export function startRelay({ nc, logger }: RelayDeps): Running & HasHealth {
   const feed = feedFrames({ nc, consumer: "relay", logger });
   const inbox = createInbox();
   const heard = new Set<string>();
+  const unheard = new Set<string>();
   let frames: Frame[] = [];
   let courses = new Map<string, Course>();
   /** Of this round, by the number that they were asked under. */
@@ -104,7 +110,7 @@ export function startRelay({ nc, logger }: RelayDeps): Running & HasHealth {
       publish(course, view, group, 0, known === undefined);
       return;
     }
-    if (known === undefined) {
+    if (known === undefined && !unheard.has(group.key)) {
       const [alone] = view.readings(group);
       if (alone !== undefined) nc.publish(course.subject, relayed(alone));
       if (group.count > 1) course.held.push({ view, group, skip: 1 });
@@ -115,7 +121,7 @@ export function startRelay({ nc, logger }: RelayDeps): Running & HasHealth {
 
   function begin({ key, tenantId, deviceId }: FrameGroup): Course {
     const subject = subjects.telemetry(tenantId, deviceId);
-    const course = { device: key, subject, hasListeners: heard.has(key), held: [] };
+    const course = { device: key, subject, hasListeners: heard.has(key), isAsked: false, held: [] };
     courses.set(key, course);
     return course;
   }
@@ -126,6 +132,7 @@ export function startRelay({ nc, logger }: RelayDeps): Running & HasHealth {
     for (const reading of view.readings(group, skip)) {
       if (due) {
         nc.publish(course.subject, relayed(reading), { reply: `${inbox}.${firstQuestion + questions.length}` });
+        course.isAsked = true;
         questions.push(course);
         due = false;
       } else {
@@ -173,20 +180,25 @@ export function startRelay({ nc, logger }: RelayDeps): Running & HasHealth {
     if (first === undefined) return;
     const [reading] = first.view.readings(first.group, first.skip);
     if (reading === undefined) return;
+    const isAlone = course.held.length === 1 && first.group.count - first.skip === 1;
+    if (isAlone && unheard.has(course.device)) {
+      // The only one of the round. To ask would cost more than to say it, and the next one goes out at once again.
+      nc.publish(course.subject, relayed(reading));
+      course.held.length = 0;
+      return;
+    }
     course.hasListeners = true;
+    course.isAsked = true;
     nc.publish(course.subject, relayed(reading), { reply: `${inbox}.${firstQuestion + questions.length}` });
     questions.push(course);
     course.held[0] = { ...first, skip: first.skip + 1 };
   }
 
-  function remember({ device, hasListeners }: Course): void {
+  function remember({ device, hasListeners, isAsked }: Course): void {
     heard.delete(device);
-    if (!hasListeners) return;
-    heard.add(device);
-    for (const oldest of heard) {
-      if (heard.size > MAX_HEARD) heard.delete(oldest);
-      else break;
-    }
+    unheard.delete(device);
+    if (hasListeners) keep(heard, device, MAX_HEARD);
+    else if (isAsked) keep(unheard, device, MAX_UNHEARD);
   }
 
   return {
@@ -199,6 +211,15 @@ export function startRelay({ nc, logger }: RelayDeps): Running & HasHealth {
       return [trouble === undefined ? { ...base, state: "up" } : { ...base, state: "degraded", detail: trouble }];
     },
   };
+}
+
+/** As the newest; the oldest goes when there are too many. */
+function keep(devices: Set<string>, device: string, most: number): void {
+  devices.add(device);
+  for (const oldest of devices) {
+    if (devices.size > most) devices.delete(oldest);
+    else break;
+  }
 }
 
 /** The text of a RelayedReading. By hand, as it is done for every reading that is heard; ids need no escaping. */

@@ -124,6 +124,20 @@ describe("the relay", () => {
     expect(nats.nc.stats().outMsgs - sentBefore).toBeLessThan(readings / 2);
   });
 
+  test("of a device that had no listener, every reading is said to one who has come, those that come alone too", async () => {
+    await store(...upTo(5).map((n) => reading("lone", n)));
+    await relayed();
+    const { heard, stop } = listen("fleetlog.acme.telemetry.lone");
+    await nats.nc.flush();
+    for (const n of [5, 6, 7]) {
+      await store(reading("lone", n));
+      await relayed();
+      await waitFor(() => heard.length === n - 4);
+    }
+    stop();
+    expect(ns(heard)).toEqual([5, 6, 7]);
+  });
+
   test("a stream over the subjects is a listener: it keeps every reading", async () => {
     const manager = await nats.nc.jetstreamManager();
     const name = "KEPT";
