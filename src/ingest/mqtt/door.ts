@@ -19,7 +19,7 @@ import type { EndReason } from "./end-reason.js";
 import { announceLogins } from "./logins.js";
 import { reasons } from "./reasons.js";
 import { createSessionStore } from "./session-store.js";
-import { sessionKey } from "./session.js";
+import { sessionKey } from "./session-record.js";
 import { createPendingWills } from "./wills.js";
 
 export interface MqttDoorDeps {

@@ -108,3 +108,11 @@ export function clientToken(clientId: string): string {
 export function hashOf(topic: string, payload: Buffer): string {
   return createHash("sha256").update(topic).update("\0").update(payload).digest("base64url").slice(0, 16);
 }
+
+/** Names a session: client ids are each device's own. */
+export function sessionKey(
+  { tenantId, deviceId }: { readonly tenantId: string; readonly deviceId: string },
+  clientId: string,
+): string {
+  return `${tenantId}/${deviceId}/${clientId}`;
+}
