@@ -74,6 +74,12 @@ export interface Presence {
 
 type DeviceName = Pick<DeviceAccess, "tenantId" | "deviceId">;
 
+/** Under which names a refusal is kept: those of a device, or what a message claims, where that can be part of a subject. */
+export interface RefusedName {
+  readonly tenantId: string;
+  readonly deviceId: string;
+}
+
 export interface Ingest extends Running, HasHealth {
   /** Takes a message of a device that may speak. `done` is called once, never before the storage's answer. */
   accept(topic: UpTopic, access: DeviceAccess, payload: Buffer, source: Source, done: Done): void;
@@ -97,7 +103,7 @@ export interface Ingest extends Running, HasHealth {
   /** Takes in a reading that is past the pipeline already: one that InfluxDB refused, once more. */
   restore(reading: Reading, done: Done): void;
   /** Keeps a message that the door itself refuses. `done` is called once the refusal is stored. */
-  refuse(device: DeviceName, refusal: Refusal, payload: Buffer, source: Source, done: Done): void;
+  refuse(device: RefusedName, refusal: Refusal, payload: Buffer, source: Source, done: Done): void;
   presence(device: DeviceName, presence: Presence): void;
   /** The doors should stop reading until `whenRoom` calls back. */
   readonly saturated: boolean;
@@ -200,7 +206,7 @@ export function createIngest(options: IngestOptions): Ingest {
   }
 
   function refuse(
-    device: DeviceName,
+    device: RefusedName,
     why: Refusal,
     payload: Buffer,
     source: Source,

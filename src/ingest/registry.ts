@@ -16,6 +16,7 @@ import type { DeviceAccess, TenantAccess, TypeAccess } from "./device-access.js"
 import { createDevicesByKey } from "./devices-by-key.js";
 import { createDevicesOf, createFindNamed } from "./gateways/names.js";
 import type { DevicesOf, FindNamed } from "./gateways/names.js";
+import { createKnownTenants } from "./known-tenants.js";
 import { createSharedFacts } from "./shared-facts.js";
 import type { SharedFacts } from "./shared-facts.js";
 
@@ -51,6 +52,8 @@ export interface Registry extends Running, HasHealth {
   readonly findNamed: FindNamed;
   /** All devices that the gateway speaks for; they are cached afterwards. Costs a query each time. Rejects as `findByKey` does. */
   readonly devicesOf: DevicesOf;
+  /** Whether there is such a tenant. Rejects only when that is not known and the document store does not answer. */
+  hasTenant(tenant: string): Promise<boolean>;
   /** What is cached, at once. Has an old entry looked up again in the background. */
   peek(tenant: string, device: string): DeviceAccess | undefined;
   /** Called after each change of a cached device. Returns the way to unsubscribe. */
@@ -109,6 +112,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     absentForMs,
   });
 
+  const hasTenant = createKnownTenants({ findTenant, absentForMs });
   const devicesOf = createDevicesOf({ findOf: options.findDevicesOf, take });
   const findNamed = createFindNamed({ findByName: options.findDeviceNamed, take, absentForMs });
 
@@ -277,6 +281,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     findByKey,
     findNamed,
     devicesOf,
+    hasTenant,
     onChange(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

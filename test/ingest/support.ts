@@ -140,6 +140,19 @@ export class ReadModels {
     return document;
   }
 
+  found(tenant: string): void {
+    const at = new Date(0).toISOString();
+    const document = {
+      _id: tenant,
+      tenantId: tenantId(tenant),
+      name: tenant,
+      revision: 0,
+      createdAt: at,
+      updatedAt: at,
+    };
+    this.tenants.set(tenant, document);
+  }
+
   define(tenant: string, type: string, metrics: readonly MetricDefinition[]): DeviceTypeDocument {
     const _id = `${tenant}/${type}`;
     const revision = (this.types.get(_id)?.revision ?? -1) + 1;

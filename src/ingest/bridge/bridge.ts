@@ -18,7 +18,7 @@ import type { BridgeRule } from "./mapping.js";
 
 export interface BridgeDeps {
   readonly ingest: Ingest;
-  readonly registry: Pick<Registry, "peek" | "find">;
+  readonly registry: Pick<Registry, "peek" | "find" | "hasTenant">;
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
@@ -110,7 +110,7 @@ export function startBridge(deps: BridgeDeps, options: BridgeOptions): Running &
             });
           };
           // While there is no room, messages wait here, and with them, beyond the window, the broker.
-          if (ingest.saturated) ingest.whenRoom(give);
+          if (ingest.saturated || ingest.crowded) ingest.whenRoom(give);
           else give();
         },
         onReady(canShare) {

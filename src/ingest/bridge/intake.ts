@@ -1,12 +1,14 @@
 /** What becomes of one message of the outside broker: whose it is, what it says, and whether that is stored. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ErrorCode } from "../../platform/errors.js";
 import { withDeadline } from "../../platform/deadline.js";
 import { messageOf } from "../../platform/errors.js";
 import type { Logger } from "../../platform/logger.js";
-import { deviceId as checkedDeviceId, tenantId as checkedTenantId } from "../../domain/ids.js";
 import { maySpeak } from "../device-access.js";
 import type { DeviceAccess } from "../device-access.js";
-import type { Ingest, Outcome, Source } from "../ingest.js";
+import { Lanes } from "../gateways/lanes.js";
+import type { Ingest, Outcome, RefusedName, Source } from "../ingest.js";
+import { nobody } from "../known-tenants.js";
 import type { Measurement } from "../measurement.js";
 import { refusal } from "../pipeline/refusal.js";
 import type { Refusal } from "../pipeline/refusal.js";
@@ -18,7 +20,7 @@ import { fill } from "./topic-pattern.js";
 
 export interface IntakeDeps {
   readonly ingest: Ingest;
-  readonly registry: Pick<Registry, "peek" | "find">;
+  readonly registry: Pick<Registry, "peek" | "find" | "hasTenant">;
   readonly rules: readonly BridgeRule[];
   readonly logger: Logger;
   readonly maxPayloadBytes: number;
@@ -39,8 +41,12 @@ interface Named {
 const LOOK_UP_WITHIN_MS = 5_000;
 /** A message waits so long for its limit, and is refused then: the broker has no other way to be slowed down for one device. */
 const MAX_LIMIT_WAIT_MS = 2_000;
+/** Of one device, behind one that is looked up or waits for its limit; the broker is given back what finds no place. */
+const MAX_WAITING = 10_000;
 
 export function createIntake({ ingest, registry, rules, logger, maxPayloadBytes, onUnmatched }: IntakeDeps): Intake {
+  const lanes = new Lanes(MAX_WAITING);
+
   function take(topic: string, payload: Buffer, done: (failure: string | undefined) => void): void {
     for (const rule of rules) {
       const found = rule.pattern.match(topic);
@@ -64,60 +70,70 @@ export function createIntake({ ingest, registry, rules, logger, maxPayloadBytes,
     const read = measurementsOf(rule, found, payload);
     const base: Source = { door: "bridge", topic };
     const source: Source = isFormat(rule.payload) ? { ...base, format: rule.payload } : base;
+    const cameAt = performance.now();
     const answered = (outcome: Outcome): void => done(outcome.kind === "failed" ? outcome.error.message : undefined);
-    const refuse = (code: ErrorCode, message: string): void => {
+    const refuse = (whose: RefusedName, code: ErrorCode, message: string): void => {
       const form = formOf(rule, read);
       const kept = form === undefined ? source : { ...source, form };
-      ingest.refuse(asDevice(named), refusal(code, message), payload, kept, answered);
+      ingest.refuse(whose, refusal(code, message), payload, kept, answered);
     };
-    const give = (access: DeviceAccess | undefined, waitedMs = 0): void => {
-      if (access === undefined)
+    const give = (access: DeviceAccess): void | Promise<void> => {
+      if (!maySpeak(access)) {
         return refuse(
-          "NOT_FOUND",
-          `there is no device ${named.deviceId} in tenant ${named.tenantId}: register it, then replay this`,
+          access,
+          "FORBIDDEN",
+          `device ${access.deviceId} is ${access.status}: activate it, then replay this`,
         );
-      if (!maySpeak(access))
-        return refuse("FORBIDDEN", `device ${access.deviceId} is ${access.status}: activate it, then replay this`);
+      }
+      if (payload.length > maxPayloadBytes) {
+        const most = `a payload has at most ${maxPayloadBytes} bytes, not ${payload.length}`;
+        return refuse(access, "PAYLOAD_TOO_LARGE", most);
+      }
       const wait = ingest.limits.take(access, payload.length);
       if (wait !== undefined) {
-        if (waitedMs + wait.waitMs > MAX_LIMIT_WAIT_MS) return refuse("LIMIT_EXCEEDED", wait.limit);
-        setTimeout(() => give(access, waitedMs + wait.waitMs), wait.waitMs);
-        return;
+        if (performance.now() - cameAt + wait.waitMs > MAX_LIMIT_WAIT_MS) {
+          return refuse(access, "LIMIT_EXCEEDED", wait.limit);
+        }
+        return sleep(wait.waitMs).then(() => give(access));
       }
       ingest.seen.heard(access.tenantId, access.deviceId);
       if (read === undefined) ingest.accept(rule.as, access, payload, source, answered);
       else if ("code" in read) ingest.refuse(access, read, payload, source, answered);
       else ingest.acceptMeasurements(access, read, payload, source, answered);
     };
-    if (!areIds(named)) {
-      return refuse(
-        "TOPIC_NOT_ALLOWED",
-        `the mapping makes ${JSON.stringify(`${named.tenantId}/${named.deviceId}`)} of the topic, which names no device: ids match [A-Za-z0-9_-]{1,64}`,
-      );
-    }
-    if (payload.length > maxPayloadBytes) {
-      return refuse("PAYLOAD_TOO_LARGE", `a payload has at most ${maxPayloadBytes} bytes, not ${payload.length}`);
-    }
-    const known = registry.peek(named.tenantId, named.deviceId);
-    if (known !== undefined) return give(known);
-    void takeWhenKnown(named, give, done);
+    const begin = (): void | Promise<void> => {
+      const known = registry.peek(named.tenantId, named.deviceId);
+      return known === undefined ? whenKnown() : give(known);
+    };
+    /** Never rejects. */
+    const whenKnown = async (): Promise<void> => {
+      let who: DeviceAccess | RefusedName;
+      try {
+        who = await withDeadline(look(named), LOOK_UP_WITHIN_MS, "asking for the device");
+      } catch (error) {
+        logger.debug({ error: messageOf(error) }, "a bridged message came while the registry was away");
+        return done(`the registry does not answer: ${messageOf(error)}`);
+      }
+      if ("status" in who) return give(who);
+      if (areIds(named)) {
+        const what = `there is no device ${named.deviceId} in tenant ${named.tenantId}: register it, then replay this`;
+        return refuse(who, "NOT_FOUND", what);
+      }
+      const made = JSON.stringify(`${named.tenantId}/${named.deviceId}`);
+      const what = `the mapping makes ${made} of the topic, which names no device: ids match [A-Za-z0-9_-]{1,64}`;
+      return refuse(who, "TOPIC_NOT_ALLOWED", what);
+    };
+    if (lanes.run(`${named.tenantId}/${named.deviceId}`, begin)) return;
+    done(`${MAX_WAITING} messages of device ${named.deviceId} wait already`);
   }
 
-  /** Never rejects. */
-  async function takeWhenKnown(
-    { tenantId, deviceId }: Named,
-    give: (access: DeviceAccess | undefined) => void,
-    done: (failure: string) => void,
-  ): Promise<void> {
-    let access: DeviceAccess | undefined;
-    try {
-      access = await withDeadline(registry.find(tenantId, deviceId), LOOK_UP_WITHIN_MS, "asking for the device");
-    } catch (error) {
-      logger.debug({ error: messageOf(error) }, "a bridged message came while the registry was away");
-      done(`the registry does not answer: ${messageOf(error)}`);
-      return;
-    }
-    give(access);
+  /** The device, or under which names a refusal is kept: what is no id would break a subject. */
+  async function look(named: Named): Promise<DeviceAccess | RefusedName> {
+    const { tenantId, deviceId } = named;
+    const access = areIds(named) ? await registry.find(tenantId, deviceId) : undefined;
+    if (access !== undefined) return access;
+    const isOurs = ID.test(tenantId) && (await registry.hasTenant(tenantId));
+    return isOurs ? { tenantId, deviceId: tidy(deviceId) } : nobody;
   }
 
   return { take };
@@ -159,11 +175,6 @@ const ID = /^[A-Za-z0-9_-]{1,64}$/u;
 
 function areIds({ tenantId, deviceId }: Named): boolean {
   return ID.test(tenantId) && ID.test(deviceId);
-}
-
-/** Under which names it is kept: what is no id would break a subject. */
-function asDevice({ tenantId, deviceId }: Named): Parameters<Ingest["refuse"]>[0] {
-  return { tenantId: checkedTenantId(tidy(tenantId)), deviceId: checkedDeviceId(tidy(deviceId)) };
 }
 
 function tidy(text: string): string {

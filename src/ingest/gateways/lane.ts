@@ -5,10 +5,13 @@
 export class Lane {
   readonly #waiting: (() => void | Promise<void>)[] = [];
   readonly #capacity: number;
+  readonly #onIdle: (() => void) | undefined;
   #isBusy = false;
 
-  constructor(capacity: number) {
+  /** `onIdle`: told when the last that waited is done. */
+  constructor(capacity: number, onIdle?: () => void) {
     this.#capacity = capacity;
+    this.#onIdle = onIdle;
   }
 
   /** False when too many wait already. A job must not throw, and its promise must not reject. */
@@ -35,5 +38,6 @@ export class Lane {
     await first;
     for (let job = this.#waiting.shift(); job !== undefined; job = this.#waiting.shift()) await job();
     this.#isBusy = false;
+    this.#onIdle?.();
   }
 }

@@ -12,7 +12,8 @@ import type { Logger } from "../../platform/logger.js";
 import { subjects } from "../../platform/subjects.js";
 import { maySpeak } from "../device-access.js";
 import type { DeviceAccess } from "../device-access.js";
-import type { Ingest, Outcome } from "../ingest.js";
+import type { Ingest, Outcome, RefusedName } from "../ingest.js";
+import { nobody } from "../known-tenants.js";
 import { refusal } from "../pipeline/refusal.js";
 import type { Registry } from "../registry.js";
 
@@ -65,10 +66,10 @@ export function startNatsDoor({ nc, ingest, registry, logger, maxPayloadBytes }:
     }
     // At once where the device is known: messages of one device keep their order.
     const known = registry.peek(tenant, device);
-    if (known !== undefined) accept(message, known);
+    if (known !== undefined) accept(message, known, known);
     else {
-      registry.find(tenant, device).then(
-        (found) => accept(message, found),
+      look(tenant, device).then(
+        ({ access, named }) => accept(message, access, named),
         (error: unknown) => {
           logger.debug({ error: messageOf(error) }, "a message came while the registry was away");
           ingest.counters.rejected("nats", "UNAVAILABLE");
@@ -78,7 +79,18 @@ export function startNatsDoor({ nc, ingest, registry, logger, maxPayloadBytes }:
     }
   }
 
-  function accept(message: Msg, access: DeviceAccess | undefined): void {
+  /** The device, and under which names a refusal is kept: none for what names no device at all. */
+  async function look(
+    tenant: string,
+    device: string,
+  ): Promise<{ readonly access: DeviceAccess | undefined; readonly named: RefusedName | undefined }> {
+    const access = await registry.find(tenant, device);
+    if (access !== undefined) return { access, named: access };
+    const named = namedIn(tenant, device);
+    return { access, named: named === undefined || (await registry.hasTenant(tenant)) ? named : nobody };
+  }
+
+  function accept(message: Msg, access: DeviceAccess | undefined, named: RefusedName | undefined): void {
     const { data, subject } = message;
     const payload = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
     const source = { door: "nats", topic: subject, form: { as: "message", topic: "telemetry" } } as const;
@@ -96,7 +108,6 @@ export function startNatsDoor({ nc, ingest, registry, logger, maxPayloadBytes }:
       const code = access === undefined ? "NOT_FOUND" : "FORBIDDEN";
       const why = access === undefined ? "there is no such device" : `device ${access.deviceId} is ${access.status}`;
       const refused = refusal(code, `${why}: register and activate it first`);
-      const named = access ?? namedIn(subject);
       // What names no device at all is nobody's to find in a ledger.
       if (named !== undefined) return ingest.refuse(named, refused, payload, source, answered);
       ingest.counters.rejected("nats", code);
@@ -142,9 +153,8 @@ export function startNatsDoor({ nc, ingest, registry, logger, maxPayloadBytes }:
   };
 }
 
-/** Whom the subject names, if that can be the name of a device. */
-function namedIn(subject: string): Parameters<Ingest["refuse"]>[0] | undefined {
-  const [, tenant = "", , device = ""] = subject.split(".");
+/** Undefined where that cannot be the name of a device. */
+function namedIn(tenant: string, device: string): RefusedName | undefined {
   try {
     return { tenantId: checkedTenantId(tenant), deviceId: checkedDeviceId(device) };
   } catch {

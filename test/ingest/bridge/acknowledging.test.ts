@@ -5,7 +5,7 @@ import type { HasHealth, Running } from "../../../src/platform/lifecycle.js";
 import { silentLogger } from "../../../src/platform/logger.js";
 import { createMetrics } from "../../../src/platform/metrics.js";
 import { waitFor } from "../../support/wait-for.js";
-import { framesWaiting, gatewayUnderTest, natsUnderTest } from "../support.js";
+import { framesWaiting, gatewayUnderTest, natsUnderTest, rejectionsOf } from "../support.js";
 import type { GatewayUnderTest, NatsUnderTest } from "../support.js";
 import { startFakeBroker } from "./fake-broker.js";
 import type { FakeBroker } from "./fake-broker.js";
@@ -18,6 +18,7 @@ let bridge: (Running & HasHealth) | undefined;
 beforeAll(async () => {
   nats = await natsUnderTest();
   gateway = await gatewayUnderTest(nats.nc);
+  gateway.models.found("acme");
   gateway.models.put("acme", "d1");
 });
 afterEach(async () => {
@@ -64,6 +65,26 @@ describe("the bridge", () => {
     fake.publish(3, "v1/acme/d1/telemetry", '{"n":3}');
     await waitFor(() => fake.acknowledged.length === 3);
     expect(fake.acknowledged).toEqual([1, 2, 3]);
+  });
+
+  test("keeps what claims a tenant that there is not under one name, with what was claimed", async () => {
+    const fake = await start({ versions: [5] });
+    for (let id = 1; id <= 3; id += 1) fake.publish(id, `v1/ghost${id}/d${id}/telemetry`, '{"n":1}');
+    fake.publish(4, "v1/no such/d 1/telemetry", '{"n":1}');
+    await waitFor(() => fake.acknowledged.length === 4);
+    const kept = await rejectionsOf(nats.nc, "~unknown", "~unknown");
+    // Different devices: their order among each other is nobody's.
+    expect(new Set(kept.map(({ code, topic }) => `${code} ${topic}`))).toEqual(
+      new Set([
+        "NOT_FOUND v1/ghost1/d1/telemetry",
+        "NOT_FOUND v1/ghost2/d2/telemetry",
+        "NOT_FOUND v1/ghost3/d3/telemetry",
+        "TOPIC_NOT_ALLOWED v1/no such/d 1/telemetry",
+      ]),
+    );
+    expect(kept.some(({ reason }) => reason.includes("no device d1 in tenant ghost1"))).toBe(true);
+    expect(await rejectionsOf(nats.nc, "ghost1", "d1")).toEqual([]);
+    expect([...gateway.ingest.usage.all().keys()].filter((tenant) => tenant.startsWith("ghost"))).toEqual([]);
   });
 
   test("asks for persistent sessions and shared subscriptions, over several connections", async () => {

@@ -37,6 +37,7 @@ describe.skipIf(mosquittoPath === undefined || mosquittoPub === undefined)("the 
   beforeAll(async () => {
     nats = await natsUnderTest();
     gateway = await gatewayUnderTest(nats.nc);
+    gateway.models.found("acme");
     gateway.models.put("acme", "d1");
     frames = feedFrames({ nc: nats.nc, consumer: "writer", logger: silentLogger });
     void (async () => {
