@@ -4,11 +4,12 @@
  */
 import type { RetentionRule } from "../../domain/tenant/index.js";
 import type { Influx } from "../../engines/influx.js";
+import { BoundedMap } from "../../platform/bounded-map.js";
 import { messageOf } from "../../platform/errors.js";
 import type { Logger } from "../../platform/logger.js";
 import { Counter } from "../../platform/metrics.js";
 import type { Registry as Metrics } from "../../platform/metrics.js";
-import type { Marks } from "../rollups/marks.js";
+import type { Closed, Marks } from "../rollups/marks.js";
 import { createInfluxQl } from "../telemetry/influxql.js";
 import { deletionsOf, onlyRolledUp, seal } from "./plan.js";
 import type { Deletion } from "./plan.js";
@@ -33,6 +34,8 @@ export interface Sweeper {
 }
 
 const STEP_MS = 7 * 86_400_000;
+/** Of whom it is remembered what was carried out; who is forgotten is looked up again. */
+const MAX_TENANTS = 10_000;
 
 export function createSweeper(deps: SweeperDeps, options: SweeperOptions = {}): Sweeper {
   const { influx, tenants, logger, metrics } = deps;
@@ -44,19 +47,26 @@ export function createSweeper(deps: SweeperDeps, options: SweeperOptions = {}): 
     registers: [metrics],
   });
   let lookedAt = Number.NEGATIVE_INFINITY;
+  /** By tenant, the deletions that are carried out. Only as long as nobody else can have swept: a term has marks of its own. */
+  const carriedOut = new BoundedMap<string, string>(MAX_TENANTS);
+  let sweptWith: Marks | undefined;
 
   async function sweepTenant(
     tenant: string,
     rules: readonly RetentionRule[],
+    closed: Closed,
     marks: Marks,
     signal: AbortSignal,
   ): Promise<void> {
-    const closed = await marks.closed();
-    if (closed === undefined) return;
     const deletions = onlyRolledUp(deletionsOf(tenant, rules, now()), closed);
+    const asked = JSON.stringify(deletions.map(({ mark, before, where }) => [mark, before, where]));
+    if (carriedOut.get(tenant) === asked) return;
     const done = await marks.deleted(tenant);
     const due = deletions.filter(({ mark, before }) => before > (done[mark] ?? 0));
-    if (due.length === 0) return;
+    if (due.length === 0) {
+      carriedOut.set(tenant, asked);
+      return;
+    }
     await marks.seal(tenant, seal(await marks.swept(tenant), deletions));
     for (const deletion of due) {
       const steps = await erase(deletion, signal);
@@ -66,6 +76,7 @@ export function createSweeper(deps: SweeperDeps, options: SweeperOptions = {}): 
       );
     }
     await marks.setDeleted(tenant, Object.fromEntries(deletions.map(({ mark, before }) => [mark, before])));
+    carriedOut.set(tenant, asked);
   }
 
   /** Gives how many steps it took. */
@@ -88,11 +99,15 @@ export function createSweeper(deps: SweeperDeps, options: SweeperOptions = {}): 
     async sweep(marks, signal) {
       if (now() - lookedAt < everyMs) return;
       lookedAt = now();
+      if (sweptWith !== marks) carriedOut.clear();
+      sweptWith = marks;
       let who: string | undefined;
       try {
+        const closed = await marks.closed();
+        if (closed === undefined) return;
         for await (const { tenant, rules } of tenants()) {
           who = tenant;
-          await sweepTenant(tenant, rules, marks, signal).catch((error: unknown) => {
+          await sweepTenant(tenant, rules, closed, marks, signal).catch((error: unknown) => {
             signal.throwIfAborted();
             // One tenant's trouble does not keep another's readings beyond their time.
             logger.warn({ tenant, error: messageOf(error) }, "retention could not delete; trying again in a while");

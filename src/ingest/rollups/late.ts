@@ -8,6 +8,7 @@ import { streams, subjects } from "../../platform/subjects.js";
 import type { FrameView } from "../frame.js";
 import { fieldOf } from "../writer/line-protocol.js";
 import { floorTo } from "./levels.js";
+import type { Owed } from "./owed.js";
 
 /** The numbers of one device in one minute that came after its closing. */
 export interface LateWindow {
@@ -29,7 +30,8 @@ export interface LateNotes {
   taken(window: LateWindow): void;
 }
 
-export function createLateNotes(nc: NatsConnection): LateNotes {
+/** `owed` hears of each window before it is noted. */
+export function createLateNotes(nc: NatsConnection, owed: Pick<Owed, "noting">): LateNotes {
   const js = nc.jetstream();
   /** By window, its fields. */
   const noted = new Map<string, Set<string>>();
@@ -50,11 +52,15 @@ export function createLateNotes(nc: NatsConnection): LateNotes {
   return {
     async note(frame, closedBefore) {
       const windows = lateWindows(frame, closedBefore).filter(remember);
-      try {
+      if (windows.length === 0) return 0;
+      const publish = async (): Promise<void> => {
         for (let index = 0; index < windows.length; index += MAX_WINDOWS_A_NOTE) {
           const some = windows.slice(index, index + MAX_WINDOWS_A_NOTE);
           await js.publish(subjects.lateWindows, JSON.stringify(some), { expect: { streamName: streams.lateWindows } });
         }
+      };
+      try {
+        await owed.noting(windows, publish);
       } catch (error) {
         // Whether they are stored is not known: the frame comes again, and must find them new.
         for (const window of windows) noted.delete(keyOf(window));

@@ -7,17 +7,18 @@ import type { PartHealth } from "../../platform/lifecycle.js";
 import type { Logger } from "../../platform/logger.js";
 import { lateConsumer, streams } from "../../platform/subjects.js";
 import { feedFrames } from "../frame-feed.js";
-import type { Sweeper } from "../retention/sweeper.js";
 import { closeMinutes } from "./close-minutes.js";
 import type { RollupStore } from "./compute.js";
 import { correct } from "./corrections.js";
+import type { Corrected } from "./corrections.js";
 import type { RollupCounters } from "./counters.js";
 import { createLateNotes } from "./late.js";
 import type { LateWindow } from "./late.js";
 import { floorTo, levels } from "./levels.js";
 import type { Closed, Marks } from "./marks.js";
 import { OpenWindows } from "./open-windows.js";
-import type { RollupOptions } from "./rollups.js";
+import type { RollupOptions } from "./options.js";
+import type { NotesState, Owed } from "./owed.js";
 
 export interface RollupTermDeps {
   readonly nc: NatsConnection;
@@ -25,7 +26,7 @@ export interface RollupTermDeps {
   readonly marks: Marks;
   readonly logger: Logger;
   readonly counted: RollupCounters;
-  readonly sweeper?: Sweeper;
+  readonly owed: Owed;
   /** Whether this process holds the lease at this moment. */
   readonly holds: () => boolean;
 }
@@ -33,6 +34,8 @@ export interface RollupTermDeps {
 export interface RollupTerm {
   /** Resolves when the term is over and nothing is under way any more; rejects when it could not begin. */
   readonly done: Promise<void>;
+  /** Resolves once no correction is under way that may not have seen the marks as they are now. */
+  corrected(): Promise<void>;
   health(): PartHealth;
 }
 
@@ -40,13 +43,17 @@ export interface RollupTerm {
 const MAX_MINUTES_MS = levels.HOUR.ms;
 /** How far ahead of the newest reading it is noted that readings have passed: one note in so long. */
 const SEEN_AHEAD_MS = 5 * levels.MINUTE.ms;
-/** Late windows computed together; the next ones wait in JetStream. */
-const NOTES_A_TURN = 64;
+/** Late windows computed together, so that those which follow each other are one statement; the next ones wait in JetStream. */
+const WINDOWS_A_TURN = 30_000;
+/** Below what the consumer gives out unacknowledged (1,000). */
+const NOTES_A_TURN = 900;
+/** A note has 500 windows at most: so few at a time, that a turn is not far above its bound. */
+const NOTES_A_FETCH = 64;
 
 export function startRollupTerm(deps: RollupTermDeps, options: RollupOptions, ended: AbortSignal): RollupTerm {
-  const { nc, store, marks, logger, counted, sweeper, holds } = deps;
+  const { nc, store, marks, logger, counted, owed, holds } = deps;
   const { graceMs = 15_000, lateDelayMs = 10_000, everyMs = 1_000, now = Date.now } = options;
-  const notes = createLateNotes(nc);
+  const notes = createLateNotes(nc, owed);
   const feed = feedFrames({ nc, consumer: "rollup", logger });
   let trouble: string | undefined;
   let closed: Closed | undefined;
@@ -153,31 +160,58 @@ export function startRollupTerm(deps: RollupTermDeps, options: RollupOptions, en
   }
 
   let lateSince: number | undefined;
+  let correcting: Promise<Corrected> | undefined;
+
+  async function notesState(): Promise<NotesState> {
+    const manager = await nc.jetstreamManager();
+    const { state } = await manager.streams.info(streams.lateWindows);
+    const { ack_floor, num_pending, num_ack_pending } = await manager.consumers.info(streams.lateWindows, lateConsumer);
+    return {
+      last: state.last_seq,
+      doneUntil: num_pending + num_ack_pending === 0 ? state.last_seq : ack_floor.stream_seq,
+    };
+  }
 
   /** Corrects what late readings have changed; `false` when there are none, or they are still gathering. */
   async function mend(upTo: Closed): Promise<boolean> {
     const consumer = await nc.jetstream().consumers.get(streams.lateWindows, lateConsumer);
-    const { num_pending: waiting } = await consumer.info(false);
+    const { num_pending, num_ack_pending } = await consumer.info(false);
+    // Those that a roller had which was killed come again after a while, and are not among the pending.
+    const waiting = num_pending + num_ack_pending;
     if (waiting === 0) return false;
     lateSince ??= now();
     if (now() - lateSince < lateDelayMs) return false;
     lateSince = undefined;
     const messages: JsMsg[] = [];
     const late: LateWindow[] = [];
-    const fetched = await consumer.fetch({ max_messages: Math.min(waiting, NOTES_A_TURN), expires: 2_000 });
-    for await (const message of fetched) {
-      messages.push(message);
-      late.push(...message.json<readonly LateWindow[]>());
+    try {
+      const most = Math.min(waiting, NOTES_A_TURN);
+      for (let before = -1; messages.length > before && messages.length < most && late.length < WINDOWS_A_TURN;) {
+        before = messages.length;
+        const max = Math.min(most - before, NOTES_A_FETCH);
+        for await (const message of await consumer.fetch({ max_messages: max, expires: 1_000 })) {
+          messages.push(message);
+          for (const window of message.json<readonly LateWindow[]>()) late.push(window);
+        }
+      }
+      if (messages.length === 0) return false;
+      // A closing that was under way when they were noted is done by now: this is the same loop.
+      for (const window of late) notes.taken(window);
+      await written();
+      const since = performance.now();
+      correcting = correct(store, marks, late, upTo, ended);
+      const { points, sealed } = await correcting;
+      counted.points.inc({ level: "LATE" }, points);
+      counted.sealed.inc(sealed);
+      await Promise.all(messages.map((message) => message.ackAck()));
+      counted.seconds.inc((performance.now() - since) / 1_000);
+    } catch (error) {
+      // Else they come again only when their time for an answer is over.
+      if (!nc.isClosed()) for (const message of messages) message.nak();
+      throw error;
+    } finally {
+      correcting = undefined;
     }
-    // A closing that was under way when they were noted is done by now: this is the same loop.
-    for (const window of late) notes.taken(window);
-    await written();
-    const since = performance.now();
-    const { points, sealed } = await correct(store, marks, late, upTo, ended);
-    counted.points.inc({ level: "LATE" }, points);
-    counted.sealed.inc(sealed);
-    for (const message of messages) message.ack();
-    counted.seconds.inc((performance.now() - since) / 1_000);
     // What is left has waited as long: the next turn takes it without gathering anew.
     if (waiting > messages.length) lateSince = 0;
     return true;
@@ -192,7 +226,7 @@ export function startRollupTerm(deps: RollupTermDeps, options: RollupOptions, en
         counted.lag.set((now() - closed.MINUTE) / 1_000);
         const isClosing = await close(closed);
         const isMending = await mend(closed);
-        if (sweeper !== undefined) await sweeper.sweep(marks, ended);
+        if (holds()) await owed.settle(notesState);
         if (trouble !== undefined) logger.info("rollups go on");
         trouble = undefined;
         backoff.reset();
@@ -221,6 +255,10 @@ export function startRollupTerm(deps: RollupTermDeps, options: RollupOptions, en
     done: run().catch((error: unknown) => {
       if (!ended.aborted) throw error;
     }),
+    async corrected() {
+      // What it fails with is said by the loop that it belongs to.
+      await correcting?.catch(() => undefined);
+    },
     health() {
       const lag = closed === undefined ? 0 : Math.max(0, now() - closed.MINUTE);
       const base = { name: "rollups", lag, lagUnit: "ms" as const };

@@ -19,6 +19,9 @@ import { countersIn } from "./counters.js";
 import { startRollupTerm } from "./roller.js";
 import type { RollupTerm } from "./roller.js";
 import { openMarks } from "./marks.js";
+import type { Marks } from "./marks.js";
+import type { RollupOptions } from "./options.js";
+import { openOwed } from "./owed.js";
 import { holdTerm } from "./term.js";
 import type { Term } from "./term.js";
 import type { Sweeper } from "../retention/sweeper.js";
@@ -32,17 +35,6 @@ export interface RollupDeps {
   readonly owner: string;
   /** Runs with the roller, under the same lease. */
   readonly sweeper?: Sweeper;
-}
-
-export interface RollupOptions {
-  /** A minute is closed so long after its end: what comes meanwhile is not late. 15 s when not given. */
-  readonly graceMs?: number;
-  /** Late readings gather so long before their windows are computed again, so that one computation does for many. 10 s when not given. */
-  readonly lateDelayMs?: number;
-  /** How often there is a look at what is due. 1 s when not given. */
-  readonly everyMs?: number;
-  /** The time, ms; for tests that cannot wait for it. */
-  readonly now?: () => number;
 }
 
 export function startRollups(deps: RollupDeps, options: RollupOptions = {}): Running & HasHealth {
@@ -61,14 +53,27 @@ export function startRollups(deps: RollupDeps, options: RollupOptions = {}): Run
         lease = await holdTerm(nc, "rollups", owner, logger, stopping.signal, (signal) =>
           sleep(1_000, undefined, { signal }),
         );
-        const ended = AbortSignal.any([stopping.signal, lease.lost]);
+        const over = new AbortController();
+        const ended = AbortSignal.any([stopping.signal, lease.lost, over.signal]);
         const marks = await openMarks(nc);
         const store = createRollupStore(influx);
         const held = lease;
-        const parts = { nc, store, marks, logger, counted, holds: () => held.holds(), ...(sweeper && { sweeper }) };
-        term = startRollupTerm(parts, options, ended);
+        const owed = await openOwed(marks);
+        const started = startRollupTerm(
+          { nc, store, marks, owed, logger, counted, holds: () => held.holds() },
+          options,
+          ended,
+        );
+        term = started;
+        const sweeping = sweeper === undefined ? undefined : sweepOn(sweeper, sealedFor(started, marks), ended);
         backoff.reset();
-        await term.done;
+        try {
+          await started.done;
+        } finally {
+          // The lease goes when nothing is under way any more.
+          over.abort();
+          await sweeping;
+        }
         if (!stopping.signal.aborted) logger.warn({ lease: "rollups" }, "the lease is lost; another may roll up now");
       } catch (error) {
         if (stopping.signal.aborted) return;
@@ -85,6 +90,20 @@ export function startRollups(deps: RollupDeps, options: RollupOptions = {}): Run
     }
   }
 
+  /** By itself: a deletion may take hours, and minutes are closed meanwhile. */
+  async function sweepOn(its: Sweeper, marks: Marks, ended: AbortSignal): Promise<void> {
+    while (!ended.aborted) {
+      try {
+        await its.sweep(marks, ended);
+        await sleep(options.everyMs ?? 1_000, undefined, { signal: ended });
+      } catch (error) {
+        if (ended.aborted) return;
+        logger.warn({ error: messageOf(error) }, "retention stands still; trying again");
+        await backoff.wait(ended).catch(() => undefined);
+      }
+    }
+  }
+
   const done = serve();
   return {
     async stop() {
@@ -95,6 +114,17 @@ export function startRollups(deps: RollupDeps, options: RollupOptions = {}): Run
       if (term !== undefined) return [term.health()];
       if (waitingFor === undefined) return [{ name: "rollups", state: "up", detail: "another process rolls up" }];
       return [{ name: "rollups", state: "degraded", detail: waitingFor }];
+    },
+  };
+}
+
+/** What is sealed may be deleted: no correction is under way any more that has looked at the marks before. */
+function sealedFor(term: Pick<RollupTerm, "corrected">, marks: Marks): Marks {
+  return {
+    ...marks,
+    async seal(tenant, swept) {
+      await marks.seal(tenant, swept);
+      await term.corrected();
     },
   };
 }

@@ -99,6 +99,7 @@ export async function readSeries(
     return answers;
   };
   if (resolution === undefined) return readRaw(ask, metrics, bounds, horizon);
+  if (horizon.unknown !== undefined) throw horizon.unknown;
   if (resolution !== "auto") return readBuckets(ask, metrics, bounds, positive("resolution", resolution), horizon);
 
   // Readings that retention has taken cannot be had; the rollups of them may.

@@ -22,7 +22,10 @@ export function coarsest(sources: readonly Resolution[]): Resolution {
   return (["DAY", "HOUR", "MINUTE"] as const).find((level) => sources.includes(level)) ?? "RAW";
 }
 
-/** Together they cover the range once: what is not closed, not whole, or deleted at one resolution is taken from the next finer. */
+/**
+ * Together they cover the range once: what is not closed, not whole, or deleted at one resolution is taken from the next finer,
+ * and what is owed a correction from the readings, as long as there are any.
+ */
 export function segmentsOf(
   range: { readonly from: number; readonly to: number },
   step: number,
@@ -38,7 +41,18 @@ export function segmentsOf(
     if (whole >= end) return cover(finer[source], from, to);
     return [...cover(finer[source], from, whole), { source, from: whole, to: end }, ...cover(finer[source], end, to)];
   };
-  return cover(sourceFor(step), range.from, range.to);
+  const source = sourceFor(step);
+  const segments: Segment[] = [];
+  let at = range.from;
+  for (const owed of horizon.owed) {
+    // Where the readings are gone the rollups are all there is, and nothing corrects them any more.
+    const from = Math.max(at, owed.from, horizon.readableFrom("RAW", metric));
+    const to = Math.min(owed.to, range.to);
+    if (from >= to) continue;
+    segments.push(...cover(source, at, from), { source: "RAW", from, to });
+    at = to;
+  }
+  return [...segments, ...cover(source, at, range.to)];
 }
 
 const SECOND = 1_000;
