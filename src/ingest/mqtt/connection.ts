@@ -1,29 +1,24 @@
-/** One connection: from bytes to packets, through the log-in, held back when the storage is full, to its end. */
+/** One connection: from bytes to packets, through the log-in, to its end. */
 import type { Duplex } from "node:stream";
-import type { IConnackPacket, IConnectPacket } from "mqtt-packet";
-import { Backoff } from "../../platform/backoff.js";
-import { isFleetlogError } from "../../platform/errors.js";
+import type { IConnectPacket } from "mqtt-packet";
 import { newId } from "../../platform/ids.js";
-import type { Limiter } from "../../platform/limiter.js";
-import type { Logger } from "../../platform/logger.js";
 import type { DeviceAccess } from "../device-access.js";
-import type { Ingest } from "../ingest.js";
 import { refusal } from "../pipeline/refusal.js";
-import type { Registry } from "../registry.js";
-import { RECEIVE_MAXIMUM } from "./answers.js";
+import { connackOf, keepAliveOf } from "./connack.js";
 import { presenceReason } from "./end-reason.js";
 import type { EndReason } from "./end-reason.js";
+import { enter } from "./entrance.js";
+import type { Entered, EntranceDeps } from "./entrance.js";
 import { PacketFramer } from "./framing.js";
-import { admit, refuseForLimit, refuseVersion } from "./login.js";
-import type { Admitted, Refused } from "./login.js";
+import { Holding } from "./holding.js";
+import type { Held } from "./holding.js";
+import { refuseVersion } from "./login.js";
+import type { Refused } from "./login.js";
 import { Outgoing } from "./outgoing.js";
 import { decodeConnect, decodePacket } from "./packets.js";
-import type { Publish, Version } from "./packets.js";
-import { reasons, returnCodes } from "./reasons.js";
+import { reasons } from "./reasons.js";
 import { Session } from "./session.js";
 import { sessionKey } from "./session-record.js";
-import type { OpenedSession, SessionStore } from "./session-store.js";
-import { TOPIC_ALIAS_MAXIMUM } from "./topic-aliases.js";
 import type { PendingWills } from "./wills.js";
 
 export interface RefusedLogin {
@@ -33,20 +28,10 @@ export interface RefusedLogin {
 }
 
 /** What the connections of one gateway share. */
-export interface Shared {
-  readonly ingest: Ingest;
-  readonly registry: Registry;
-  readonly logger: Logger;
-  readonly sessions: SessionStore;
+export interface Shared extends EntranceDeps {
   readonly wills: PendingWills;
-  /** Log-ins that are looked up at one time: a flood of them takes not the registry from the rest. */
-  readonly lookups: Limiter;
-  /** The longest that a session is kept without a connection. */
-  readonly maxExpirySeconds: number;
   /** The largest packet taken after log-in, bytes. */
   readonly maxPacketBytes: number;
-  /** The device may speak: ends the connections that it has under the same client id. */
-  readonly takeOver: (access: DeviceAccess, clientId: string, successor: { readonly clean: boolean }) => void;
   /** Called once after log-in, before CONNACK leaves. */
   readonly opened: (connection: Connection, clean: boolean) => void;
   /** A line for the log; a flood of them becomes one. */
@@ -60,15 +45,9 @@ export interface Shared {
 /** A CONNECT needs no more; a stranger may fill no more memory than this. */
 const MAX_CONNECT_BYTES = 16 * 1024;
 const LINGER_MS = 2_000;
-/** Seconds; version 5 is told. A client that wants none, or a longer one, could be gone for hours unseen. */
-const MAX_KEEP_ALIVE = 3_600;
-/** The longest without another look at a limit that is reached. */
-const MAX_LIMIT_HOLD_MS = 10_000;
-/** That a connection may say in its turn while others wait. */
-const TURN_PACKETS = 32;
 const NOTHING = Buffer.alloc(0);
 
-export class Connection {
+export class Connection implements Held {
   /** Names this connection in the reports on presence. */
   readonly id = newId();
   readonly openedAt = Date.now();
@@ -77,12 +56,6 @@ export class Connection {
   keepAlive = 0;
   #state: "connecting" | "checking" | "open" | "closed" = "connecting";
   #session: Session | undefined;
-  /** What reading is paused for, by our own wish. */
-  #holdsFor: "nothing" | "room" | "acknowledgements" | "limit" | "the-end" = "nothing";
-  /** Packets that may still be taken in this turn; 0 outside of one, and after it. */
-  #turn = 0;
-  /** A PUBLISH that waits for its limit to let it pass. */
-  #held: Publish | undefined;
   /** What its place among the connections of its device and tenant was given for. */
   #counted: DeviceAccess | undefined;
   #successor: { readonly clean: boolean } | undefined;
@@ -91,6 +64,7 @@ export class Connection {
   readonly #address: string | undefined;
   readonly #shared: Shared;
   readonly #outgoing: Outgoing;
+  readonly #holding: Holding;
   readonly #framer = new PacketFramer(MAX_CONNECT_BYTES);
 
   /** `address` is where it comes from, for the log. */
@@ -107,6 +81,7 @@ export class Connection {
       (bytes) =>
         shared.logger.warn({ device: this.access?.deviceId, bytes }, "a message is larger than the device takes"),
     );
+    this.#holding = new Holding(wire, shared.ingest, this.#outgoing, this);
     wire.on("data", (chunk: Buffer) => {
       this.lastHeardAt = Date.now();
       this.#framer.push(chunk);
@@ -133,9 +108,13 @@ export class Connection {
     return this.#state === "open";
   }
 
+  get isClosed(): boolean {
+    return this.#state === "closed";
+  }
+
   /** Not read from by our own wish: its silence says nothing. */
   get holds(): boolean {
-    return this.#holdsFor !== "nothing";
+    return this.#holding.holds;
   }
 
   get unacknowledged(): number {
@@ -154,7 +133,13 @@ export class Connection {
 
   /** Stops taking packets in; what was taken is still acknowledged. */
   stopReading(): void {
-    this.#hold("the-end");
+    this.#holding.hold("the-end");
+  }
+
+  /** Takes what has come, after it was held back. */
+  goOn(): void {
+    this.lastHeardAt = Date.now();
+    this.#process();
   }
 
   /** Another connection of the device has logged in with the same client id. */
@@ -183,7 +168,7 @@ export class Connection {
   flushAcks(): void {
     if (this.#state === "closed") return;
     this.#session?.flushAcks();
-    if (this.unacknowledged < RECEIVE_MAXIMUM / 2) this.#resumeFrom("acknowledgements");
+    this.#holding.acknowledged();
   }
 
   /** A defect of ours in a packet's handling costs the connection that it came on, and no other. */
@@ -197,14 +182,11 @@ export class Connection {
   }
 
   #takePackets(): void {
-    if (this.#held !== undefined && this.#holdsFor === "nothing") {
-      const held = this.#held;
-      this.#held = undefined;
-      this.#session?.handle(held);
-    }
+    const held = this.#holding.takeHeld();
+    if (held !== undefined) this.#session?.handle(held);
     for (;;) {
       if (this.#state === "checking" || this.#state === "closed") return;
-      if (this.#state === "open" && this.#mustHold()) return;
+      if (this.#state === "open" && this.#holding.mustHold()) return;
       const packet = this.#framer.next();
       if (packet === undefined) return;
       if (packet === "malformed") {
@@ -229,52 +211,6 @@ export class Connection {
     if (this.#state !== "open" || access === undefined) return;
     const source = { door: "mqtt", topic: "" } as const;
     this.#shared.ingest.refuse(access, refusal("PAYLOAD_TOO_LARGE", message), NOTHING, source, () => {});
-  }
-
-  #mustHold(): boolean {
-    if (this.#holdsFor !== "nothing") return true;
-    if (this.#shared.ingest.saturated || this.#isTurnOver()) {
-      this.#hold("room");
-      this.#shared.ingest.whenRoom(() => {
-        this.#turn = TURN_PACKETS;
-        this.#resumeFrom("room");
-        this.#turn = 0;
-      });
-      return true;
-    }
-    // Version 5 knows the maximum, and the session ends who passes it; the others do not.
-    if (this.#outgoing.version === 5 || this.unacknowledged < RECEIVE_MAXIMUM) return false;
-    this.#hold("acknowledgements");
-    return true;
-  }
-
-  /** Called back among others that wait, it takes so many packets; in a flood, each sender gets its turn. */
-  #isTurnOver(): boolean {
-    if (this.#turn === 0) return false;
-    this.#turn -= 1;
-    return this.#turn === 0 && this.#shared.ingest.crowded;
-  }
-
-  #hold(why: "room" | "acknowledgements" | "limit" | "the-end"): void {
-    this.#holdsFor = why;
-    this.#wire.pause();
-  }
-
-  /** A limit is reached: nothing is read until the message fits. What is acknowledged meanwhile still leaves. */
-  #holdFor(waitMs: number, packet: Publish): void {
-    if (this.#holdsFor === "the-end") return;
-    this.#held = packet;
-    this.#hold("limit");
-    setTimeout(() => this.#resumeFrom("limit"), Math.min(waitMs, MAX_LIMIT_HOLD_MS)).unref();
-  }
-
-  #resumeFrom(why: "room" | "acknowledgements" | "limit"): void {
-    if (this.#holdsFor !== why || this.#state === "closed") return;
-    this.#holdsFor = "nothing";
-    this.lastHeardAt = Date.now();
-    this.#process();
-    // What has come is taken first: it may be enough for now.
-    if (!this.holds) this.#wire.resume();
   }
 
   #connect(bytes: Buffer): void {
@@ -302,35 +238,19 @@ export class Connection {
   }
 
   async #login(packet: IConnectPacket): Promise<void> {
-    const outgoing = this.#outgoing;
-    const outcome = await this.#untilAvailable(packet, () =>
-      this.#shared.lookups.run(() => admit(packet, outgoing.version, this.#shared.registry)),
-    );
-    if (outcome === undefined) return;
-    if (!outcome.ok) {
-      this.#refuseLogin(outcome, packet);
-      return;
-    }
-    const { access, clientId } = outcome;
-    const clean = packet.clean === true;
-    this.#shared.takeOver(access, clientId, { clean });
-    const tooMany = this.#shared.ingest.limits.connected(access);
-    if (tooMany !== undefined) {
-      this.#refuseLogin(refuseForLimit(outgoing.version, tooMany), packet);
-      return;
-    }
-    this.#counted = access;
-    outgoing.agree(packet);
-    const expirySeconds = expiryOf(packet, outgoing.version, this.#shared.maxExpirySeconds);
-    const opened = await this.#untilAvailable(packet, () =>
-      this.#shared.sessions.open({ access, clientId, owner: this.id, clean, expirySeconds }),
-    );
-    if (opened === undefined) return;
-    this.#open(packet, outcome, opened, expirySeconds);
+    const counted = (access: DeviceAccess): void => {
+      this.#counted = access;
+    };
+    const isWaiting = (): boolean => this.#state === "checking";
+    const entrant = { id: this.id, outgoing: this.#outgoing, isWaiting, counted };
+    const outcome = await enter(packet, entrant, this.#shared);
+    if (outcome === undefined || !isWaiting()) return;
+    if (outcome.ok) this.#open(packet, outcome);
+    else this.#refuseLogin(outcome, packet);
   }
 
-  #open(packet: IConnectPacket, admitted: Admitted, opened: OpenedSession, expirySeconds: number): void {
-    const { ingest, registry, logger, wills, maxExpirySeconds } = this.#shared;
+  #open(packet: IConnectPacket, { admitted, opened, expirySeconds }: Entered): void {
+    const { ingest, registry, logger, wills, maxExpirySeconds, maxPacketBytes } = this.#shared;
     const outgoing = this.#outgoing;
     const session = new Session({
       ingest,
@@ -347,40 +267,22 @@ export class Connection {
       close: (reason, code, message) => this.close(reason, code, message),
       disconnected: () => this.#ended("disconnected"),
       acksDue: () => this.#shared.flushSoon(this),
-      holdFor: (waitMs, held) => this.#holdFor(waitMs, held),
+      holdFor: (waitMs, held) => this.#holding.holdFor(waitMs, held),
     });
     const earlier = wills.cancel(sessionKey(admitted.access, admitted.clientId));
     const will = opened.will ?? (opened.present ? undefined : earlier);
     if (will !== undefined) session.sendWill(will);
     this.keepAlive = keepAliveOf(packet, outgoing.version);
-    this.#framer.maxBytes = this.#shared.maxPacketBytes;
+    this.#framer.maxBytes = maxPacketBytes;
     this.#session = session;
     this.#state = "open";
     this.#shared.opened(this, packet.clean === true);
-    outgoing.send(this.#connack(packet, admitted, opened.present, expirySeconds));
+    const { version } = outgoing;
+    const terms = { version, isPresent: opened.present, expirySeconds, keepAlive: this.keepAlive, maxPacketBytes };
+    outgoing.send(connackOf(packet, admitted, terms));
     void session.resume();
     this.#wire.resume();
     this.#process();
-  }
-
-  /**
-   * While the storage or the registry is away the client is kept waiting, until the time for logging in is over and its
-   * connection is cut: a CONNACK that says "unavailable" makes some clients give up for good (mqtt.js 5 among them).
-   * `undefined` when the connection has ended meanwhile.
-   */
-  async #untilAvailable<T>(packet: IConnectPacket, attempt: () => Promise<T | "unavailable">): Promise<T | undefined> {
-    const { ingest, logger } = this.#shared;
-    const backoff = new Backoff({ initialMs: 200, maxMs: 2_000 });
-    for (;;) {
-      const outcome = ingest.available ? await orUnavailable(attempt) : "unavailable";
-      if (this.#state !== "checking") return undefined;
-      if (outcome !== "unavailable") return outcome;
-      if (backoff.failures === 0) {
-        ingest.counters.loginRefused("mqtt", "unavailable");
-        logger.debug({ user: packet.username?.slice(0, 130) }, "a log-in waits for the storage or the registry");
-      }
-      await backoff.wait();
-    }
   }
 
   #refuseLogin({ connack, label }: Refused, packet: IConnectPacket): void {
@@ -392,38 +294,6 @@ export class Connection {
     });
     this.#outgoing.send(connack);
     this.#ended("login-refused");
-  }
-
-  #connack(
-    packet: IConnectPacket,
-    { access, clientId, assigned }: Admitted,
-    isPresent: boolean,
-    expirySeconds: number,
-  ): IConnackPacket {
-    const { version } = this.#outgoing;
-    // Version 3.1 has no such flag.
-    const sessionPresent = isPresent && version > 3;
-    if (version !== 5) return { cmd: "connack", sessionPresent, returnCode: returnCodes.accepted };
-    const { sessionExpiryInterval: asked = 0, requestResponseInformation: wantsTopic } = packet.properties ?? {};
-    const responseInformation = `v1/${access.tenantId}/${access.deviceId}/responses`;
-    return {
-      cmd: "connack",
-      sessionPresent,
-      reasonCode: reasons.success,
-      properties: {
-        receiveMaximum: RECEIVE_MAXIMUM,
-        retainAvailable: false,
-        maximumPacketSize: this.#shared.maxPacketBytes,
-        topicAliasMaximum: TOPIC_ALIAS_MAXIMUM,
-        wildcardSubscriptionAvailable: true,
-        subscriptionIdentifiersAvailable: true,
-        sharedSubscriptionAvailable: false,
-        ...(expirySeconds === asked ? {} : { sessionExpiryInterval: expirySeconds }),
-        ...(this.keepAlive === (packet.keepalive ?? 0) ? {} : { serverKeepAlive: this.keepAlive }),
-        ...(wantsTopic === true ? { responseInformation } : {}),
-        ...(assigned ? { assignedClientIdentifier: clientId } : {}),
-      },
-    };
   }
 
   #ended(reason: EndReason): void {
@@ -444,25 +314,5 @@ export class Connection {
     this.#wire.removeAllListeners("data");
     this.#wire.resume();
     setTimeout(() => this.#wire.destroy(), LINGER_MS).unref();
-  }
-}
-
-/** Seconds that the session outlives its connection. Version 3.1.1 asks for a clean session, or one that never ends. */
-function expiryOf({ clean, properties }: IConnectPacket, version: Version, max: number): number {
-  const asked = version === 5 ? (properties?.sessionExpiryInterval ?? 0) : clean === true ? 0 : max;
-  return Math.min(asked, max);
-}
-
-function keepAliveOf({ keepalive = 0 }: IConnectPacket, version: Version): number {
-  if (version !== 5) return keepalive;
-  return keepalive === 0 ? MAX_KEEP_ALIVE : Math.min(keepalive, MAX_KEEP_ALIVE);
-}
-
-async function orUnavailable<T>(attempt: () => Promise<T>): Promise<T | "unavailable"> {
-  try {
-    return await attempt();
-  } catch (error) {
-    if (isFleetlogError(error)) return "unavailable";
-    throw error;
   }
 }
