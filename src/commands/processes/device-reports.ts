@@ -3,10 +3,10 @@
  * online and offline. In order for each device, many devices at once. A report is acknowledged when its command is
  * accepted or finally refused; the wait before "offline" is kept by JetStream and so survives our restarts.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Db } from "mongodb";
 import type { ConsumerMessages, JsMsg, NatsConnection } from "nats";
 import type { DeviceCommand } from "../../domain/device/index.js";
+import { follow } from "../../engines/follow.js";
 import { Backoff } from "../../platform/backoff.js";
 import { isFleetlogError, messageOf } from "../../platform/errors.js";
 import { derivedId } from "../../platform/ids.js";
@@ -43,6 +43,8 @@ export interface DeviceReportsOptions {
 
 const CONCURRENT = 64;
 const TAKEN = 256;
+/** Tries, some seconds: before the first gateway has started, there is no such stream. */
+const PATIENCE = 6;
 
 /** What to do with the message. `later`: give it again after so many ms. */
 type Answer = "done" | "dropped" | { readonly later: number };
@@ -55,7 +57,6 @@ export function startDeviceReports(deps: DeviceReportsDeps, options: DeviceRepor
   const tasks = createSerialTasks(CONCURRENT, TAKEN);
   const stopping = new AbortController();
   const startedAt = Date.now();
-  let messages: ConsumerMessages | undefined;
   let lag = 0;
   let trouble: string | undefined;
   const total = new Counter({
@@ -147,39 +148,39 @@ export function startDeviceReports(deps: DeviceReportsDeps, options: DeviceRepor
     }
   }
 
-  async function run(): Promise<void> {
-    const backoff = new Backoff({ initialMs: 100, maxMs: 5_000 });
-    while (!stopping.signal.aborted) {
-      try {
-        const consumer = await nc.jetstream().consumers.get(streams.reports, reportConsumer);
-        messages = await consumer.consume({ max_messages: TAKEN });
-        for await (const message of messages) {
-          // Given back at once, or they would be behind everything newer when `ack_wait` is over.
-          if (stopping.signal.aborted) {
-            message.nak();
-            continue;
-          }
-          backoff.reset();
-          lag = message.info.pending;
-          const { tenantId, deviceId } = originOf(message);
-          await tasks.add(`${tenantId}/${deviceId}`, () => handle(message));
-        }
-      } catch (error) {
-        // Before the first gateway has started, there is no such stream.
-        logger.debug({ error: messageOf(error) }, "the reports of devices do not come; trying again");
+  async function open(): Promise<ConsumerMessages> {
+    const consumer = await nc.jetstream().consumers.get(streams.reports, reportConsumer);
+    return consumer.consume({ max_messages: TAKEN, abort_on_missing_resource: true });
+  }
+
+  async function read(messages: ConsumerMessages, goes: () => void): Promise<void> {
+    goes();
+    for await (const message of messages) {
+      // Given back at once, or they would be behind everything newer when `ack_wait` is over.
+      if (stopping.signal.aborted) {
+        message.nak();
+        continue;
       }
-      await sleep(backoff.next(), undefined, { signal: stopping.signal }).catch(() => undefined);
+      lag = message.info.pending;
+      const { tenantId, deviceId } = originOf(message);
+      await tasks.add(`${tenantId}/${deviceId}`, () => handle(message));
     }
   }
 
-  const finished = run();
+  const following = follow({
+    logger,
+    open,
+    read,
+    waits: "the reports of devices do not come; trying again",
+    goesAgain: "the reports of devices come again",
+    patience: PATIENCE,
+  });
   let ended: Promise<void> | undefined;
 
   async function stop(): Promise<void> {
     // Those under way are finished while the engines answer; those that wait for one are given back.
     stopping.abort();
-    messages?.stop();
-    await finished;
+    await following.stop();
     await tasks.idle();
   }
 
@@ -187,7 +188,8 @@ export function startDeviceReports(deps: DeviceReportsDeps, options: DeviceRepor
     stop: () => (ended ??= stop()),
     health(): readonly PartHealth[] {
       const base = { name: "device-reports", lag, lagUnit: "messages" as const };
-      return [trouble === undefined ? { ...base, state: "up" } : { ...base, state: "degraded", detail: trouble }];
+      const detail = following.trouble ?? trouble;
+      return [detail === undefined ? { ...base, state: "up" } : { ...base, state: "degraded", detail }];
     },
   };
 }

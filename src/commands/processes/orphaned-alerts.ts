@@ -3,14 +3,13 @@
  * at when it happens: a device is decommissioned that has open alerts, and an alert is raised, from readings that were still under way,
  * after its device was. Whichever comes second in the log finds the first there, so none slips through.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { EventStoreDBClient } from "@eventstore/db-client";
 import { AckPolicy, DeliverPolicy, NatsError, nanos } from "nats";
 import type { ConsumerMessages, JsMsg, NatsConnection } from "nats";
 import type { AlertRaised } from "../../domain/alert/index.js";
+import { follow } from "../../engines/follow.js";
 import { readAggregateEvents, readNewestFirst, streamName } from "../../events/index.js";
 import type { PublicEvent } from "../../events/index.js";
-import { Backoff } from "../../platform/backoff.js";
 import { messageOf } from "../../platform/errors.js";
 import { derivedId } from "../../platform/ids.js";
 import type { HasHealth, PartHealth, Running } from "../../platform/lifecycle.js";
@@ -38,13 +37,14 @@ const RETRY_AFTER_MS = 5_000;
 /** Messages of a consumer that are given at once; one that is not answered in time is given again, which decides nothing twice. */
 const TAKEN = 32;
 const ACK_WAIT_MS = 60_000;
+/** Tries, some seconds: before the projector has started for the first time, there is no such stream. */
+const PATIENCE = 6;
 
 const watched = { "workflows-decommissioned": "DeviceDecommissioned", "workflows-raised": "AlertRaised" } as const;
 
 export function startOrphanedAlerts(deps: OrphanedAlertsDeps): Running & HasHealth {
   const { nc, eventStore, commands, alerts, logger } = deps;
   const stopping = new AbortController();
-  const reading = new Set<ConsumerMessages>();
   let trouble: string | undefined;
 
   /** Decommissioned is the end: little can follow it, so the newest events tell. */
@@ -121,50 +121,47 @@ export function startOrphanedAlerts(deps: OrphanedAlertsDeps): Running & HasHeal
     }
   }
 
-  async function follow(consumer: keyof typeof watched): Promise<void> {
-    const backoff = new Backoff({ initialMs: 100, maxMs: 5_000 });
-    while (!stopping.signal.aborted) {
-      try {
-        const manager = await nc.jetstreamManager();
-        await manager.consumers.add(streams.events, {
-          durable_name: consumer,
-          filter_subject: subjects.event("*", watched[consumer], "*"),
-          deliver_policy: DeliverPolicy.All,
-          ack_policy: AckPolicy.Explicit,
-          ack_wait: nanos(ACK_WAIT_MS),
-          max_ack_pending: TAKEN,
-        });
-        const messages = await (
-          await nc.jetstream().consumers.get(streams.events, consumer)
-        ).consume({ max_messages: TAKEN });
-        reading.add(messages);
-        try {
-          for await (const message of messages) {
-            backoff.reset();
-            await handle(message);
-            if (stopping.signal.aborted) break;
-          }
-        } finally {
-          reading.delete(messages);
-        }
-      } catch (error) {
-        // Before the projector has started for the first time, there is no such stream.
-        logger.debug({ error: messageOf(error) }, "the events of alerts and devices do not come; trying again");
-      }
-      await sleep(backoff.next(), undefined, { signal: stopping.signal }).catch(() => undefined);
+  async function open(consumer: keyof typeof watched): Promise<ConsumerMessages> {
+    const manager = await nc.jetstreamManager();
+    await manager.consumers.add(streams.events, {
+      durable_name: consumer,
+      filter_subject: subjects.event("*", watched[consumer], "*"),
+      deliver_policy: DeliverPolicy.All,
+      ack_policy: AckPolicy.Explicit,
+      ack_wait: nanos(ACK_WAIT_MS),
+      max_ack_pending: TAKEN,
+    });
+    const durable = await nc.jetstream().consumers.get(streams.events, consumer);
+    return durable.consume({ max_messages: TAKEN, abort_on_missing_resource: true });
+  }
+
+  async function read(messages: ConsumerMessages, goes: () => void): Promise<void> {
+    goes();
+    for await (const message of messages) {
+      await handle(message);
+      if (stopping.signal.aborted) return;
     }
   }
 
-  const finished = Promise.all([follow("workflows-decommissioned"), follow("workflows-raised")]);
+  const followings = (["workflows-decommissioned", "workflows-raised"] as const).map((consumer) =>
+    follow({
+      logger,
+      open: () => open(consumer),
+      read,
+      waits: `the events of "${consumer}" do not come; trying again`,
+      goesAgain: `the events of "${consumer}" come again`,
+      patience: PATIENCE,
+    }),
+  );
   return {
     async stop() {
       stopping.abort();
-      for (const messages of reading) messages.stop();
-      await finished;
+      await Promise.all(followings.map((following) => following.stop()));
     },
     health(): readonly PartHealth[] {
       const name = "orphaned-alerts";
-      return [trouble === undefined ? { name, state: "up" } : { name, state: "degraded", detail: trouble }];
+      const detail = followings.find((following) => following.trouble !== undefined)?.trouble ?? trouble;
+      return [detail === undefined ? { name, state: "up" } : { name, state: "degraded", detail }];
     },
   };
 }

@@ -2,12 +2,10 @@
  * Writes what gateways report of their tenants' use into the document store. A total is only ever replaced by a larger
  * one, so a message that comes twice, late, or behind its successor changes nothing. Several may run at once.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Db } from "mongodb";
 import type { ConsumerMessages, JsMsg, NatsConnection } from "nats";
-import { Backoff } from "../../platform/backoff.js";
+import { follow } from "../../engines/follow.js";
 import { withDeadline } from "../../platform/deadline.js";
-import { messageOf } from "../../platform/errors.js";
 import type { HasHealth, PartHealth, Running } from "../../platform/lifecycle.js";
 import type { Logger } from "../../platform/logger.js";
 import { streams, usageConsumer } from "../../platform/subjects.js";
@@ -24,26 +22,24 @@ const WRITE_WITHIN_MS = 15_000;
 
 export function startUsageKeeper({ nc, db, logger }: UsageKeeperDeps): Running & HasHealth {
   const collection = usageCollection(db);
-  const stopping = new AbortController();
-  let messages: ConsumerMessages | undefined;
   let lag = 0;
-  let trouble: string | undefined;
 
-  async function follow(): Promise<void> {
+  async function open(): Promise<ConsumerMessages> {
     await collection.createIndexes([
       { key: { tenantId: 1, hour: 1 } },
       { key: { keptAt: 1 }, expireAfterSeconds: USAGE_KEPT_DAYS * 24 * 3_600 },
     ]);
     const consumer = await nc.jetstream().consumers.get(streams.usage, usageConsumer);
-    messages = await consumer.consume({ max_messages: 50, idle_heartbeat: 5_000 });
-    if (stopping.signal.aborted) return;
+    return consumer.consume({ max_messages: 50, idle_heartbeat: 5_000 });
+  }
+
+  async function read(messages: ConsumerMessages, goes: () => void, stopping: AbortSignal): Promise<void> {
     for await (const message of messages) {
       await withDeadline(write(message), WRITE_WITHIN_MS, "writing what tenants use");
       message.ack();
       lag = message.info.pending;
-      if (trouble !== undefined) logger.info("what tenants use is written again");
-      trouble = undefined;
-      if (stopping.signal.aborted) return;
+      goes();
+      if (stopping.aborted) return;
     }
   }
 
@@ -69,33 +65,18 @@ export function startUsageKeeper({ nc, db, logger }: UsageKeeperDeps): Running &
     );
   }
 
-  async function run(): Promise<void> {
-    const backoff = new Backoff({ initialMs: 200, maxMs: 5_000 });
-    while (!stopping.signal.aborted) {
-      const since = Date.now();
-      try {
-        await follow();
-      } catch (error) {
-        if (!stopping.signal.aborted && trouble === undefined)
-          logger.warn({ error: messageOf(error) }, "what tenants use waits in JetStream; trying again");
-        trouble = messageOf(error);
-      } finally {
-        messages?.stop();
-      }
-      if (Date.now() - since > 30_000) backoff.reset();
-      await sleep(backoff.next(), undefined, { signal: stopping.signal }).catch(() => undefined);
-    }
-  }
-
-  const finished = run();
+  const following = follow({
+    logger,
+    open,
+    read,
+    waits: "what tenants use waits in JetStream; trying again",
+    goesAgain: "what tenants use is written again",
+  });
   return {
-    async stop() {
-      stopping.abort();
-      messages?.stop();
-      await finished;
-    },
+    stop: () => following.stop(),
     health: (): readonly PartHealth[] => {
       const base = { name: "usage-keeper", lag, lagUnit: "messages" as const };
+      const { trouble } = following;
       if (trouble === undefined) return [{ ...base, state: "up" }];
       return [{ ...base, state: "degraded", detail: `JetStream holds what tenants use: ${trouble}` }];
     },

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Db } from "mongodb";
 import { DeliverPolicy } from "nats";
 import type { ConsumerMessages, JsMsg, NatsConnection } from "nats";
-import { Backoff } from "../../platform/backoff.js";
+import { follow } from "../../engines/follow.js";
 import { withDeadline } from "../../platform/deadline.js";
 import { messageOf } from "../../platform/errors.js";
 import { derivedId } from "../../platform/ids.js";
@@ -49,10 +49,9 @@ export function startRejectionLedger(
   const { rejections, checkpoints } = collections;
   const counts = createCountWriter(collections);
   const bounds = createTenantBounds(collections, { documents: perTenant, bytes: bytesPerTenant });
-  const stopping = new AbortController();
-  let messages: ConsumerMessages | undefined;
   let lag = 0;
-  let trouble: string | undefined;
+  /** The one that is read: one that was made anew has sequences of its own. */
+  let stream = "";
   const missed = new Counter({
     name: "fleetlog_rejections_missed_total",
     help: "Rejections that were pushed out of JetStream before the ledger had them.",
@@ -73,24 +72,26 @@ export function startRejectionLedger(
     logger.warn({ count }, "rejections were pushed out of JetStream before they could be copied into the ledger");
   }
 
-  async function follow(): Promise<void> {
+  async function open(): Promise<ConsumerMessages> {
     await ensureLedgerIndexes(collections);
-    const { from, stream } = await position();
+    const { from, stream: named } = await position();
+    stream = named;
     const consumer = await nc.jetstream().consumers.get(streams.rejections, {
       deliver_policy: DeliverPolicy.StartSequence,
       opt_start_seq: from,
     });
-    messages = await consumer.consume({ max_messages: MAX_BATCH, idle_heartbeat: 5_000 });
-    if (stopping.signal.aborted) return;
+    return consumer.consume({ max_messages: MAX_BATCH, idle_heartbeat: 5_000 });
+  }
+
+  async function read(messages: ConsumerMessages, goes: () => void, stopping: AbortSignal): Promise<void> {
     for await (const batch of batchesOf(messages)) {
-      await withDeadline(write(batch, stream), WRITE_WITHIN_MS, "writing rejections");
-      if (trouble !== undefined) logger.info("rejections are written into the ledger again");
-      trouble = undefined;
-      if (stopping.signal.aborted) return;
+      await withDeadline(write(batch), WRITE_WITHIN_MS, "writing rejections");
+      goes();
+      if (stopping.aborted) return;
     }
   }
 
-  async function write(batch: readonly JsMsg[], stream: string): Promise<void> {
+  async function write(batch: readonly JsMsg[]): Promise<void> {
     const kept: RejectionDocument[] = [];
     const counted: Counted[] = [];
     for (const message of batch) {
@@ -116,33 +117,18 @@ export function startRejectionLedger(
     lag = last.info.pending;
   }
 
-  async function run(): Promise<void> {
-    const backoff = new Backoff({ initialMs: 200, maxMs: 5_000 });
-    while (!stopping.signal.aborted) {
-      const since = Date.now();
-      try {
-        await follow();
-      } catch (error) {
-        if (!stopping.signal.aborted && trouble === undefined)
-          logger.warn({ error: messageOf(error) }, "rejections wait in JetStream; trying again");
-        trouble = messageOf(error);
-      } finally {
-        messages?.stop();
-      }
-      if (Date.now() - since > 30_000) backoff.reset();
-      await sleep(backoff.next(), undefined, { signal: stopping.signal }).catch(() => undefined);
-    }
-  }
-
-  const finished = run();
+  const following = follow({
+    logger,
+    open,
+    read,
+    waits: "rejections wait in JetStream; trying again",
+    goesAgain: "rejections are written into the ledger again",
+  });
   return {
-    async stop() {
-      stopping.abort();
-      messages?.stop();
-      await finished;
-    },
+    stop: () => following.stop(),
     health: (): readonly PartHealth[] => {
       const base = { name: "rejection-ledger", lag, lagUnit: "messages" as const };
+      const { trouble } = following;
       if (trouble === undefined) return [{ ...base, state: "up" }];
       return [{ ...base, state: "degraded", detail: `JetStream holds the rejections: ${trouble}` }];
     },
