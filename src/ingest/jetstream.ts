@@ -4,7 +4,7 @@ import type { ConsumerConfig, JetStreamManager, NatsConnection, StreamConfig } f
 import { lateConsumer, reportConsumer, streams, subjects, usageConsumer } from "../platform/subjects.js";
 
 /** The durable consumers of FLEETLOG_FRAMES. A frame is removed when all of them have acknowledged it. */
-const frameConsumers = ["writer", "processor", "relay", "rollup"] as const;
+export const frameConsumers = ["writer", "processor", "relay", "rollup"] as const;
 export type FrameConsumer = (typeof frameConsumers)[number];
 
 export interface StreamBounds {
@@ -41,8 +41,8 @@ export async function ensureIngestStreams(nc: NatsConnection, bounds: StreamBoun
     ...common,
     name: streams.frames,
     subjects: ["fleetlog-frames.>"],
-    // Kept until every consumer is done, and not a moment longer: InfluxDB is where readings live.
-    retention: RetentionPolicy.Interest,
+    // Kept until every consumer is done (writer/done-frames.ts removes them, and says why JetStream does not).
+    retention: RetentionPolicy.Limits,
     discard: DiscardPolicy.New,
     max_bytes: framesBytes,
   });
@@ -120,6 +120,10 @@ async function ensureStream(
 ): Promise<void> {
   try {
     const { config: current } = await manager.streams.info(config.name);
+    if (config.retention !== undefined && config.retention !== current.retention) {
+      await replace(manager, config);
+      return;
+    }
     const differs = Object.entries(config).some(
       ([key, value]) => JSON.stringify(current[key as keyof StreamConfig]) !== JSON.stringify(value),
     );
@@ -133,6 +137,17 @@ async function ensureStream(
       if (!hasCode(failure, STREAM_IN_USE)) throw failure;
     }
   }
+}
+
+/** A stream's retention cannot be changed. One of an earlier version that still holds something stays, until a start finds it empty. */
+async function replace(
+  manager: JetStreamManager,
+  config: Partial<StreamConfig> & { readonly name: string },
+): Promise<void> {
+  const { state } = await manager.streams.info(config.name);
+  if (state.messages > 0) return;
+  await manager.streams.delete(config.name);
+  await manager.streams.add(config);
 }
 
 function hasCode(error: unknown, code: number): boolean {

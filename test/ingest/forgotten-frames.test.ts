@@ -35,6 +35,10 @@ test("what was given to a writer that died is written by the next, also when Jet
   let given = 0;
   for await (const _ of await consumer.fetch({ max_messages: 15, expires: 5_000 })) given += 1;
   expect(given).toBe(15);
+  for (const name of ["processor", "relay", "rollup"]) {
+    const other = await nc.jetstream().consumers.get(streams.frames, name);
+    for await (const message of await other.fetch({ max_messages: 20, expires: 5_000 })) await message.ackAck();
+  }
   await nc.close();
   await server.stop();
   await forgetUnacknowledged(join(dir, "jetstream", "jetstream", "$G", "streams", streams.frames, "obs", "writer"));
@@ -48,6 +52,9 @@ test("what was given to a writer that died is written by the next, also when Jet
   const writer = startWriter({ nc, influx: influx.influx, logger: silentLogger, metrics: createMetrics() });
   const queries = createTelemetryQueries(influx.influx);
   await waitFor(async () => (await queries.count("acme", { from: 0, to: Date.now() })) === 20);
+  const held = async (): Promise<number> =>
+    (await (await nc.jetstreamManager()).streams.info(streams.frames)).state.messages;
+  await waitFor(async () => (await held()) === 0, { what: "the frames to be removed" });
   await writer.stop();
   await nc.close();
   await server.stop();

@@ -2,8 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connectAsync } from "mqtt";
 import { feedFrames, startRelay } from "../../src/ingest/index.js";
 import type { RelayedReading } from "../../src/ingest/index.js";
+import { encodeFrame } from "../../src/ingest/frame.js";
 import { silentLogger } from "../../src/platform/logger.js";
+import { streams, subjects } from "../../src/platform/subjects.js";
 import { waitFor } from "../support/wait-for.js";
+import { removeDoneFrames } from "../../src/ingest/writer/done-frames.js";
 import { framesWaiting, gatewayUnderTest, KEY, natsUnderTest } from "./support.js";
 import type { GatewayUnderTest, NatsUnderTest } from "./support.js";
 
@@ -115,14 +118,39 @@ describe("acknowledged means stored", () => {
     const feeds = (["writer", "processor", "rollup"] as const).map((consumer) =>
       feedFrames({ nc: nats.nc, consumer, logger: silentLogger }),
     );
+    await removeDoneFrames(nats.nc);
+    expect(await framesWaiting(nats.nc)).toBeGreaterThan(0);
     const finished = feeds.map(async (feed) => {
       for await (const frame of feed.frames) frame.message.ack();
     });
-    await waitFor(async () => (await framesWaiting(nats.nc)) === 0);
+    await waitFor(async () => {
+      await removeDoneFrames(nats.nc);
+      return (await framesWaiting(nats.nc)) === 0;
+    });
     for (const feed of feeds) feed.stop();
     await Promise.all(finished);
     await relay.stop();
     subscription.unsubscribe();
+  });
+
+  test("a consumer that is behind finds everything when JetStream is started again", async () => {
+    const lagging = await natsUnderTest();
+    const { nc } = lagging;
+    for (let n = 0; n < 20; n += 1) await nc.jetstream().publish(subjects.frames(0), encodeFrame([]));
+    for (const name of ["processor", "relay", "rollup"]) {
+      const consumer = await nc.jetstream().consumers.get(streams.frames, name);
+      for await (const message of await consumer.fetch({ max_messages: 20, expires: 5_000 })) await message.ackAck();
+    }
+    for (let start = 1; start <= 4; start += 1) {
+      const pid = lagging.server.pid() ?? Number.NaN;
+      process.kill(pid, "SIGKILL");
+      // A question that the kill has cut off is asked again.
+      const held = await waitFor(async () =>
+        lagging.server.pid() === pid ? undefined : framesWaiting(nc).catch(() => undefined),
+      );
+      expect(held).toBe(20);
+    }
+    await lagging.stop();
   });
 
   test("what a feed has fetched ahead and not taken comes to the next one", async () => {

@@ -7,6 +7,7 @@ import { ensureIngestStreams } from "../../src/ingest/jetstream.js";
 import { createPublisher } from "../../src/ingest/publisher.js";
 import type { Publisher } from "../../src/ingest/publisher.js";
 import type { FleetlogError } from "../../src/platform/errors.js";
+import { removeDoneFrames } from "../../src/ingest/writer/done-frames.js";
 import { silentLogger } from "../../src/platform/logger.js";
 import { createMetrics } from "../../src/platform/metrics.js";
 import { streams, subjects } from "../../src/platform/subjects.js";
@@ -120,7 +121,10 @@ test("a full stream holds devices back instead of losing: they get through once 
       frame.message.ack();
     }
   });
-  await waitFor(() => acknowledged.size === total && stored.size === total);
+  await waitFor(async () => {
+    await removeDoneFrames(full.nc);
+    return acknowledged.size === total && stored.size === total;
+  });
   for (const feed of feeds) feed.stop();
   await Promise.all(finished);
   await client.endAsync(true);

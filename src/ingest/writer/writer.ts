@@ -18,6 +18,7 @@ import { ACK_WAIT_MS } from "../jetstream.js";
 import { keepDeadLetters } from "../rejections/dead-letters.js";
 import type { DeadLetter } from "../rejections/dead-letters.js";
 import { bodyOf } from "./body.js";
+import { keepRemoving } from "./done-frames.js";
 import { createInfluxStore } from "./influx-store.js";
 import type { GuiltyLine, Lines } from "./influx-store.js";
 import { unacknowledgedFrames } from "./unacknowledged.js";
@@ -83,6 +84,7 @@ export function startWriter(deps: WriterDeps, options: WriterOptions = {}): Runn
   let batch = new Batch();
   let timer: NodeJS.Timeout | undefined;
   let trouble: string | undefined;
+  const removal = keepRemoving(nc, logger);
   const finished = run();
 
   async function run(): Promise<void> {
@@ -210,6 +212,7 @@ export function startWriter(deps: WriterDeps, options: WriterOptions = {}): Runn
     async stop() {
       feed.stop();
       stopping.abort();
+      await removal.stop();
       await finished;
     },
     health: (): readonly PartHealth[] => {
