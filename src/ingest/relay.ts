@@ -14,9 +14,9 @@ import { messageOf } from "../platform/errors.js";
 import type { HasHealth, PartHealth, Running } from "../platform/lifecycle.js";
 import type { Logger } from "../platform/logger.js";
 import { subjects } from "../platform/subjects.js";
-import { feedFrames } from "./frame-feed.js";
-import type { Frame } from "./frame-feed.js";
-import type { FrameGroup, FrameView } from "./frame.js";
+import { feedFrames } from "./frames/frame-feed.js";
+import type { Frame } from "./frames/frame-feed.js";
+import type { FrameGroup, FrameView } from "./frames/frame.js";
 import type { Reading } from "./reading.js";
 
 /** What integrators receive (JSON). At least once: after a crash some readings come again. */

@@ -39,7 +39,9 @@ describe("the rules themselves", () => {
     expect(objections("src/domain/ids.ts", 'import { newId } from "../platform/ids.js";')).toEqual([
       "src/domain/ids.ts imports src/platform/ids.ts: domain may not import platform",
     ]);
-    expect(objections("src/ingest/registry.ts", 'import { find } from "../projections/device/queries.js";')).toEqual([
+    expect(
+      objections("src/ingest/registry/registry.ts", 'import { find } from "../projections/device/queries.js";'),
+    ).toEqual([
       "src/ingest/registry.ts imports src/projections/device/queries.ts: ingest may import projections through its index.ts only",
     ]);
     expect(objections("src/graphql/context.ts", 'import { connect } from "../engines/nats.js";')).toEqual([

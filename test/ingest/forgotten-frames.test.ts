@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { startNats } from "../../src/embedded/processes/index.js";
 import { connectNats } from "../../src/engines/nats.js";
 import { createTelemetryQueries, ensureIngestStreams, startWriter } from "../../src/ingest/index.js";
-import { encodeFrame } from "../../src/ingest/frame.js";
+import { encodeFrame } from "../../src/ingest/frames/frame.js";
 import { deviceId, deviceTypeId, tenantId } from "../../src/domain/ids.js";
 import { silentLogger } from "../../src/platform/logger.js";
 import { createMetrics } from "../../src/platform/metrics.js";

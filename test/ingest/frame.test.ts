@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { deviceId, deviceTypeId, tenantId } from "../../src/domain/ids.js";
-import { decodeFrame, encodeFrame, frameSpans, openFrame } from "../../src/ingest/frame.js";
+import { decodeFrame, encodeFrame, frameSpans, openFrame } from "../../src/ingest/frames/frame.js";
 import type { MetricValue, Reading } from "../../src/ingest/reading.js";
 import { bodyOf } from "../../src/ingest/writer/body.js";
 import { FieldCursor } from "../../src/ingest/writer/line-fields.js";

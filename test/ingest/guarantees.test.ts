@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connectAsync } from "mqtt";
 import { feedFrames, startRelay } from "../../src/ingest/index.js";
 import type { RelayedReading } from "../../src/ingest/index.js";
-import { encodeFrame } from "../../src/ingest/frame.js";
+import { encodeFrame } from "../../src/ingest/frames/frame.js";
 import { silentLogger } from "../../src/platform/logger.js";
 import { streams, subjects } from "../../src/platform/subjects.js";
 import { waitFor } from "../support/wait-for.js";

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { deviceId, deviceTypeId, tenantId } from "../../src/domain/ids.js";
 import type { MetricValue, QualityQueries, Reading } from "../../src/ingest/index.js";
-import { createQualityQueries } from "../../src/ingest/quality-queries.js";
+import { createQualityQueries } from "../../src/ingest/telemetry/quality-queries.js";
 import { createInfluxStore } from "../../src/ingest/writer/influx-store.js";
 import { toLine } from "../../src/ingest/writer/line-protocol.js";
 import { influxUnderTest } from "./support.js";

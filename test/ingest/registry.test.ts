@@ -9,7 +9,7 @@ import { credentialId, deviceTypeId } from "../../src/domain/ids.js";
 import type { RegistryOptions } from "../../src/ingest/index.js";
 import { createRegistry } from "../../src/ingest/index.js";
 import type { Registry } from "../../src/ingest/index.js";
-import { login } from "../../src/ingest/device-access.js";
+import { login } from "../../src/ingest/registry/device-access.js";
 import { deferred } from "../../src/platform/deferred.js";
 import { newId } from "../../src/platform/ids.js";
 import { silentLogger } from "../../src/platform/logger.js";

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connectInflux } from "../../src/engines/influx.js";
 import { createTelemetryQueries, startWriter } from "../../src/ingest/index.js";
 import type { Reading } from "../../src/ingest/index.js";
-import { encodeFrame } from "../../src/ingest/frame.js";
+import { encodeFrame } from "../../src/ingest/frames/frame.js";
 import type { MetricValue } from "../../src/ingest/reading.js";
 import { toLine } from "../../src/ingest/writer/line-protocol.js";
 import type { HasHealth, Running } from "../../src/platform/lifecycle.js";

@@ -10,7 +10,7 @@ import type { Logger } from "../../platform/logger.js";
 import { Counter, Gauge } from "../../platform/metrics.js";
 import type { Registry as Metrics } from "../../platform/metrics.js";
 import type { Ingest } from "../ingest.js";
-import type { Registry } from "../registry.js";
+import type { Registry } from "../registry/registry.js";
 import { connectBroker } from "./broker-connection.js";
 import type { BrokerConnection, ConnectionEnd, ProtocolVersion } from "./broker-connection.js";
 import { createIntake } from "./intake.js";

@@ -6,7 +6,7 @@ import { FleetlogError, messageOf } from "../../platform/errors.js";
 import type { HasHealth, PartHealth, Running } from "../../platform/lifecycle.js";
 import type { Logger } from "../../platform/logger.js";
 import type { Ingest } from "../ingest.js";
-import type { Registry } from "../registry.js";
+import type { Registry } from "../registry/registry.js";
 import type { ServerCertificate } from "../../tls/index.js";
 import { createAssemblies } from "./assembly.js";
 import { identityOf } from "./dtls/identity.js";

@@ -5,10 +5,10 @@
  */
 import type { Running } from "../../platform/lifecycle.js";
 import type { Logger } from "../../platform/logger.js";
-import type { DeviceAccess } from "../device-access.js";
-import { stillOpens } from "../key-login.js";
-import type { Caller } from "../key-login.js";
-import type { Registry } from "../registry.js";
+import type { DeviceAccess } from "../registry/device-access.js";
+import { stillOpens } from "../registry/key-login.js";
+import type { Caller } from "../registry/key-login.js";
+import type { Registry } from "../registry/registry.js";
 import type { Endpoint, Peer } from "./endpoint.js";
 import { codeOf } from "./message.js";
 import { options, uintOption } from "./options.js";

@@ -1,5 +1,5 @@
 /** The configuration that a device should have, as CoAP gives it: whole, or a block at a time (RFC 7959, section 2.4). */
-import type { DeviceAccess } from "../device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 import type { Option } from "./message.js";
 import { blockOption, options, uintOption } from "./options.js";
 import type { Block } from "./options.js";

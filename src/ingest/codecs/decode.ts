@@ -1,5 +1,5 @@
 /** Which codec reads a payload. All of them are pure but for the time that relative times are relative to, bounded, and never throw. */
-import type { DeviceAccess } from "../device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 import type { Measurement } from "../measurement.js";
 import type { Refusal } from "../pipeline/refusal.js";
 import { decodeCbor } from "./cbor.js";

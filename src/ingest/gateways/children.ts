@@ -5,12 +5,12 @@
  */
 import { FleetlogError } from "../../platform/errors.js";
 import { newId } from "../../platform/ids.js";
-import { owesConfiguration } from "../device-access.js";
-import type { DeviceAccess } from "../device-access.js";
+import { owesConfiguration } from "../registry/device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 import type { Ingest, Presence } from "../ingest.js";
 import { refusal } from "../pipeline/refusal.js";
 import type { Refusal } from "../pipeline/refusal.js";
-import type { Registry } from "../registry.js";
+import type { Registry } from "../registry/registry.js";
 import type { SeenDevice } from "../seen.js";
 import { MAX_CHILDREN } from "./names.js";
 import type { DevicesOf } from "./names.js";

@@ -6,7 +6,7 @@
 import { isControl, isScalar, measurementsOf, readSparkplug, rebirthRequest, valueOf } from "../codecs/sparkplug.js";
 import type { SparkplugMetric, SparkplugPayload, TimedValue } from "../codecs/sparkplug.js";
 import { metricNameOf } from "../codecs/metric-name.js";
-import type { DeviceAccess } from "../device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 import type { Done, Source } from "../ingest.js";
 import { refusal } from "../pipeline/refusal.js";
 import type { Refusal } from "../pipeline/refusal.js";

@@ -2,7 +2,7 @@
 import { BoundedMap } from "../../platform/bounded-map.js";
 import { Limiter } from "../../platform/limiter.js";
 import type { DeviceDocument } from "../../projections/index.js";
-import type { DeviceAccess } from "../device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 
 export interface NamesOptions {
   /** The gateway's only device of this name. */

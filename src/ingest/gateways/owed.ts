@@ -1,6 +1,6 @@
 /** Which configurations a client is owed, and under which topics: its own, and those of the devices that it speaks for. */
-import { owesConfiguration } from "../device-access.js";
-import type { DeviceAccess } from "../device-access.js";
+import { owesConfiguration } from "../registry/device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 import { desiredConfigurationTopic } from "../topics.js";
 import type { Children } from "./children.js";
 

@@ -5,7 +5,7 @@
 import { FleetlogError, isFleetlogError, messageOf } from "../../platform/errors.js";
 import type { Format } from "../codecs/format.js";
 import type { Door } from "../counters.js";
-import type { DeviceAccess } from "../device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 import type { Done, Presence, Source } from "../ingest.js";
 import { refusal } from "../pipeline/refusal.js";
 import type { Refusal } from "../pipeline/refusal.js";

@@ -1,7 +1,7 @@
 /** What a speaker stands on, and what it shares with the handlers of the dialects: they know it by this alone. */
 import type { Logger } from "../../platform/logger.js";
 import type { Door } from "../counters.js";
-import type { DeviceAccess } from "../device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 import type { Ingest } from "../ingest.js";
 import type { Children, ChildRegistry } from "./children.js";
 

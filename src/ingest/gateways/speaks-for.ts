@@ -1,9 +1,9 @@
 /** Who may speak for a device: itself, or the device that a person has made its gateway. */
-import { login, maySpeak } from "../device-access.js";
-import type { DeviceAccess, Login } from "../device-access.js";
+import { login, maySpeak } from "../registry/device-access.js";
+import type { DeviceAccess, Login } from "../registry/device-access.js";
 import { refusal } from "../pipeline/refusal.js";
 import type { Refusal } from "../pipeline/refusal.js";
-import type { Registry } from "../registry.js";
+import type { Registry } from "../registry/registry.js";
 
 /** Whether `child` is assigned to `gateway`. Tenants are walls: ids are compared within one only. */
 export function speaksFor(gateway: DeviceAccess, child: DeviceAccess): boolean {

@@ -4,7 +4,7 @@
  * configuration that the device should have.
  */
 import { decodeGatewayAttributes, decodeGatewayTelemetry, decodeObject } from "../codecs/thingsboard.js";
-import type { DeviceAccess } from "../device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 import type { Done, Source } from "../ingest.js";
 import { refusal } from "../pipeline/refusal.js";
 import type { Refusal } from "../pipeline/refusal.js";

@@ -5,7 +5,7 @@
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { ErrorCode } from "../../platform/errors.js";
-import type { DeviceAccess } from "../device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 import type { Ingest, Outcome, Source } from "../ingest.js";
 import { refusal } from "../pipeline/refusal.js";
 

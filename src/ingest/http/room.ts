@@ -1,5 +1,5 @@
 /** Requests that wait while the storage is saturated; and how many a device, and all of them, may have under way. */
-import type { DeviceAccess } from "../device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 import type { Ingest } from "../ingest.js";
 import { refusal } from "../pipeline/refusal.js";
 import type { Refusal } from "../pipeline/refusal.js";

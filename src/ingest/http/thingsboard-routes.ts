@@ -1,7 +1,7 @@
 /** ThingsBoard's HTTP device API (thingsboard.io/docs/reference/http-api): `/api/v1/{token}/…`, the token being an API key of ours. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { FleetlogError } from "../../platform/errors.js";
-import type { DeviceAccess } from "../device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 import { attributesAnswer } from "../gateways/thingsboard.js";
 import type { UpTopic } from "../topics.js";
 import type { Dialect } from "./dialect.js";

@@ -4,7 +4,7 @@
  */
 import type { Limits as Bounds, TenantLimits } from "../../domain/tenant/index.js";
 import type { Running } from "../../platform/lifecycle.js";
-import type { DeviceAccess } from "../device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 import { refusal } from "../pipeline/refusal.js";
 import type { Refusal } from "../pipeline/refusal.js";
 import { Meter } from "./meter.js";

@@ -7,7 +7,7 @@ import { newId } from "../../platform/ids.js";
 import type { Running } from "../../platform/lifecycle.js";
 import type { Logger } from "../../platform/logger.js";
 import { subjects } from "../../platform/subjects.js";
-import type { Publisher } from "../publisher.js";
+import type { Publisher } from "../jetstream/publisher.js";
 import type { TenantUse, Usage } from "./usage.js";
 
 export type UsageTotals = readonly [

@@ -2,7 +2,7 @@
 import type { Duplex } from "node:stream";
 import type { IConnectPacket } from "mqtt-packet";
 import { newId } from "../../platform/ids.js";
-import type { DeviceAccess } from "../device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 import { refusal } from "../pipeline/refusal.js";
 import { connackOf, keepAliveOf } from "./connack.js";
 import { presenceReason } from "./end-reason.js";

@@ -1,6 +1,6 @@
 /** The will of one connection: sent at its end, later, or never. */
-import { maySpeak } from "../device-access.js";
-import type { DeviceAccess } from "../device-access.js";
+import { maySpeak } from "../registry/device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 import type { DurableSession } from "./durable-session.js";
 import type { Will } from "./login.js";
 import type { PendingWill } from "./session-record.js";

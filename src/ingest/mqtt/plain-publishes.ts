@@ -3,10 +3,10 @@
  * telemetry topic. It is taken from its bytes into the frame without an object of its own, and those of one frame are
  * answered together. Whatever is not of that form, or not plain inside, goes the ordinary way, as if this were not here.
  */
-import type { DeviceAccess } from "../device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 import type { Ingest, Outcome } from "../ingest.js";
-import type { Run } from "../frame-batcher.js";
-import type { Published } from "../publisher.js";
+import type { Run } from "../frames/frame-batcher.js";
+import type { Published } from "../jetstream/publisher.js";
 import { upTopic } from "../topics.js";
 import type { AckQueue, Unacknowledged } from "./ack-queue.js";
 import type { Version } from "./packets.js";

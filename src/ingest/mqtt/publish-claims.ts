@@ -1,7 +1,7 @@
 /** What a PUBLISH of MQTT 5 says of itself beside its topic, held against its payload and its sender. */
 import { formatOfContentType, knownContentTypes } from "../codecs/format.js";
 import type { Format } from "../codecs/format.js";
-import type { DeviceAccess } from "../device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 import type { Outcome } from "../ingest.js";
 import { quoted, refusal } from "../pipeline/refusal.js";
 import type { Refusal } from "../pipeline/refusal.js";

@@ -6,7 +6,7 @@ import type { NatsConnection, StoredMsg } from "nats";
 import { FleetlogError, messageOf } from "../../platform/errors.js";
 import type { Logger } from "../../platform/logger.js";
 import { streams, subjects } from "../../platform/subjects.js";
-import type { DeviceAccess } from "../device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 import { createDurableSession, hasCode, NO_MESSAGE, WRONG_SEQUENCE } from "./durable-session.js";
 import type { DurableSession } from "./durable-session.js";
 import {

@@ -1,8 +1,8 @@
 /** What a device that is logged in says and is told, by its parts: up, down, and what it asks to hear. The connection under it frames, holds and ends. */
 import type { Logger } from "../../platform/logger.js";
 import { formatOfContentType } from "../codecs/format.js";
-import { stillWelcome } from "../device-access.js";
-import type { DeviceAccess } from "../device-access.js";
+import { stillWelcome } from "../registry/device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 import type { ChildRegistry } from "../gateways/children.js";
 import { Speaker } from "../gateways/speaker.js";
 import type { Done, Ingest, Presence } from "../ingest.js";

@@ -1,5 +1,5 @@
 /** PUBLISH of a device: judged by what MQTT and its limits allow, then said in its name. What it is told of it is the answers' part. */
-import type { DeviceAccess } from "../device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 import type { Speaker } from "../gateways/speaker.js";
 import type { Done, Ingest } from "../ingest.js";
 import type { Wait } from "../limits/limits.js";

@@ -10,12 +10,12 @@ import type { ErrorCode } from "../../platform/errors.js";
 import type { HasHealth, Running } from "../../platform/lifecycle.js";
 import type { Logger } from "../../platform/logger.js";
 import { subjects } from "../../platform/subjects.js";
-import { maySpeak } from "../device-access.js";
-import type { DeviceAccess } from "../device-access.js";
+import { maySpeak } from "../registry/device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 import type { Ingest, Outcome, RefusedName } from "../ingest.js";
-import { nobody } from "../known-tenants.js";
+import { nobody } from "../registry/known-tenants.js";
 import { refusal } from "../pipeline/refusal.js";
-import type { Registry } from "../registry.js";
+import type { Registry } from "../registry/registry.js";
 
 export interface NatsDoorDeps {
   readonly nc: NatsConnection;

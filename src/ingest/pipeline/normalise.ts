@@ -3,7 +3,7 @@
  * unit that the device writes), then the unit. Everything after it, the type's `min` and `max` first, sees the result.
  */
 import type { Calibration } from "../../domain/device/index.js";
-import type { DeviceAccess } from "../device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 import type { Measurement } from "../measurement.js";
 import { refusal } from "./refusal.js";
 import type { Refusal } from "./refusal.js";

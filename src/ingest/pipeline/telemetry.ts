@@ -4,7 +4,7 @@
  */
 import { METRIC_NAME_RULE, isMetricName } from "../../domain/metric.js";
 import type { MetricDefinition } from "../../domain/device-type/index.js";
-import type { DeviceAccess } from "../device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 import type { Measurement } from "../measurement.js";
 import type { MetricValue, Reading } from "../reading.js";
 import { normalise } from "./normalise.js";

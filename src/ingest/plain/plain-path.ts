@@ -3,9 +3,9 @@
  * shape of others of its type before, its line is written straight into the frame. Everything else goes the ordinary way,
  * from which shapes are learnt.
  */
-import type { DeviceAccess, TypeAccess } from "../device-access.js";
+import type { DeviceAccess, TypeAccess } from "../registry/device-access.js";
 import type { Format } from "../codecs/format.js";
-import type { FrameEncoder, LineOwner } from "../frame-encoder.js";
+import type { FrameEncoder, LineOwner } from "../frames/frame-encoder.js";
 import { MAX_FUTURE_MS } from "../pipeline/telemetry.js";
 import { createChecks } from "../pipeline/quality/checks.js";
 import { AHEAD_MS, LATE_MS } from "../pipeline/quality/clock.js";

@@ -8,7 +8,7 @@ import type { ErrorCode } from "../../platform/errors.js";
 import type { Running } from "../../platform/lifecycle.js";
 import { subjects } from "../../platform/subjects.js";
 import type { Door } from "../counters.js";
-import type { Published, Publisher } from "../publisher.js";
+import type { Published, Publisher } from "../jetstream/publisher.js";
 import { encodeRejection, keptBytesOf } from "./rejection.js";
 import type { RejectionCount, RejectionCounts, Refused } from "./rejection.js";
 

@@ -6,11 +6,11 @@
 import { withDeadline } from "../../platform/deadline.js";
 import { FleetlogError, messageOf } from "../../platform/errors.js";
 import type { ErrorCode } from "../../platform/errors.js";
-import { maySpeak } from "../device-access.js";
-import type { DeviceAccess } from "../device-access.js";
+import { maySpeak } from "../registry/device-access.js";
+import type { DeviceAccess } from "../registry/device-access.js";
 import { gatewayRefusal, speaksFor } from "../gateways/speaks-for.js";
 import type { Done, Ingest, Outcome, Source } from "../ingest.js";
-import type { Registry } from "../registry.js";
+import type { Registry } from "../registry/registry.js";
 import type { RejectionDocument, Replayed } from "./document.js";
 import type { RejectionQueries, RejectionQuery } from "./queries.js";
 import type { ReplayForm } from "./rejection.js";

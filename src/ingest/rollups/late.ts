@@ -5,7 +5,7 @@
  */
 import type { NatsConnection } from "nats";
 import { streams, subjects } from "../../platform/subjects.js";
-import type { FrameView } from "../frame.js";
+import type { FrameView } from "../frames/frame.js";
 import { fieldOf } from "../writer/line-protocol.js";
 import { floorTo } from "./levels.js";
 import type { Owed } from "./owed.js";

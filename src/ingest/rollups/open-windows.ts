@@ -6,7 +6,7 @@
  * the minute passed by here, and each was newer than the one before of its device, so that none can be a repetition. Whatever
  * is otherwise — sent again, out of order, before this process began, too much to hold — is computed from InfluxDB.
  */
-import type { FrameView } from "../frame.js";
+import type { FrameView } from "../frames/frame.js";
 import { FieldCursor } from "../writer/line-fields.js";
 import { metricOf } from "../writer/line-protocol.js";
 import type { DeviceSpan } from "./compute.js";

@@ -6,7 +6,7 @@ import { messageOf } from "../../platform/errors.js";
 import type { PartHealth } from "../../platform/lifecycle.js";
 import type { Logger } from "../../platform/logger.js";
 import { lateConsumer, streams } from "../../platform/subjects.js";
-import { feedFrames } from "../frame-feed.js";
+import { feedFrames } from "../frames/frame-feed.js";
 import { closeMinutes } from "./close-minutes.js";
 import type { RollupStore } from "./compute.js";
 import { correct } from "./corrections.js";

@@ -1,5 +1,5 @@
 /** What InfluxDB is sent: the lines of many frames, whole. */
-import type { FrameView } from "../frame.js";
+import type { FrameView } from "../frames/frame.js";
 import { seriesOf } from "./line-protocol.js";
 
 /** Kept from one body to the next: a few megabytes for each of which the system would have to find fresh pages. */

@@ -9,7 +9,7 @@ import { messageOf } from "../../platform/errors.js";
 import type { Running } from "../../platform/lifecycle.js";
 import type { Logger } from "../../platform/logger.js";
 import { streams } from "../../platform/subjects.js";
-import { frameConsumers } from "../jetstream.js";
+import { frameConsumers } from "../jetstream/streams.js";
 
 /** How long a frame may outlive its last acknowledgement. */
 const EVERY_MS = 1_000;

@@ -9,10 +9,10 @@ import type { JetStreamManager, NatsConnection, StoredMsg } from "nats";
 import { messageOf } from "../../platform/errors.js";
 import type { Logger } from "../../platform/logger.js";
 import { streams } from "../../platform/subjects.js";
-import { openFrame, readingsOf } from "../frame.js";
-import type { FrameView } from "../frame.js";
-import type { Frame, Receipt } from "../frame-feed.js";
-import type { FrameConsumer } from "../jetstream.js";
+import { openFrame, readingsOf } from "../frames/frame.js";
+import type { FrameView } from "../frames/frame.js";
+import type { Frame, Receipt } from "../frames/frame-feed.js";
+import type { FrameConsumer } from "../jetstream/streams.js";
 import type { Reading } from "../reading.js";
 
 const NO_MESSAGE_FOUND = 10037;

@@ -11,10 +11,10 @@ import type { HasHealth, PartHealth, Running } from "../../platform/lifecycle.js
 import type { Logger } from "../../platform/logger.js";
 import { Counter, Gauge, Histogram } from "../../platform/metrics.js";
 import type { Registry as Metrics } from "../../platform/metrics.js";
-import { feedFrames } from "../frame-feed.js";
-import type { Frame } from "../frame-feed.js";
-import type { FrameView } from "../frame.js";
-import { ACK_WAIT_MS } from "../jetstream.js";
+import { feedFrames } from "../frames/frame-feed.js";
+import type { Frame } from "../frames/frame-feed.js";
+import type { FrameView } from "../frames/frame.js";
+import { ACK_WAIT_MS } from "../jetstream/streams.js";
 import { keepDeadLetters } from "../rejections/dead-letters.js";
 import type { DeadLetter } from "../rejections/dead-letters.js";
 import { bodyOf } from "./body.js";

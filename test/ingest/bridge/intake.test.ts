@@ -3,7 +3,7 @@ import { createIntake } from "../../../src/ingest/bridge/intake.js";
 import { readMapping } from "../../../src/ingest/index.js";
 import type { Ingest } from "../../../src/ingest/index.js";
 import type { Wait } from "../../../src/ingest/limits/limits.js";
-import { accessOf } from "../../../src/ingest/device-access.js";
+import { accessOf } from "../../../src/ingest/registry/device-access.js";
 import { silentLogger } from "../../../src/platform/logger.js";
 import { waitFor } from "../../support/wait-for.js";
 import { deviceDocument } from "../support.js";

@@ -1,6 +1,6 @@
 import type { PayloadCodec, MetricDefinition } from "../../../src/domain/device-type/index.js";
 import type { DeviceAccess } from "../../../src/ingest/index.js";
-import { accessOf } from "../../../src/ingest/device-access.js";
+import { accessOf } from "../../../src/ingest/registry/device-access.js";
 import { deviceDocument } from "../support.js";
 
 /** A device whose type says no more than what is given. */

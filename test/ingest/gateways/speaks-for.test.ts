@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { deviceId } from "../../../src/domain/ids.js";
-import { accessOf } from "../../../src/ingest/device-access.js";
+import { accessOf } from "../../../src/ingest/registry/device-access.js";
 import type { DeviceAccess } from "../../../src/ingest/index.js";
 import { loginForDevice, speaksFor } from "../../../src/ingest/gateways/speaks-for.js";
 import type { DeviceDocument } from "../../../src/projections/device/document.js";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { encodeFrame, openFrame } from "../../../src/ingest/frame.js";
+import { encodeFrame, openFrame } from "../../../src/ingest/frames/frame.js";
 import type { Reading } from "../../../src/ingest/index.js";
 import { OpenWindows } from "../../../src/ingest/rollups/open-windows.js";
 import { MINUTE, reading } from "./support.js";

@@ -1,6 +1,6 @@
 /** Writer and roller on real servers, and what the rollups should be, computed the plain way. */
 import { deviceId, deviceTypeId, tenantId } from "../../../src/domain/ids.js";
-import { encodeFrame } from "../../../src/ingest/frame.js";
+import { encodeFrame } from "../../../src/ingest/frames/frame.js";
 import { startRollups, startWriter } from "../../../src/ingest/index.js";
 import type { Reading, RollupOptions } from "../../../src/ingest/index.js";
 import { levels } from "../../../src/ingest/rollups/levels.js";

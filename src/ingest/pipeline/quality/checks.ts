@@ -1,5 +1,5 @@
 import type { QualityChecks } from "../../../domain/device-type/index.js";
-import type { TypeAccess } from "../../device-access.js";
+import type { TypeAccess } from "../../registry/device-access.js";
 
 /** What is asked of the readings of one device type. */
 export interface Checks {

@@ -3,7 +3,7 @@
  * compared with what came before it in device time; one that comes behind a newer one is compared with nothing.
  */
 import type { QualityChecks } from "../../../domain/device-type/index.js";
-import type { DeviceAccess } from "../../device-access.js";
+import type { DeviceAccess } from "../../registry/device-access.js";
 import type { MetricValue, Reading } from "../../reading.js";
 import { createChecks } from "./checks.js";
 import type { Checks } from "./checks.js";

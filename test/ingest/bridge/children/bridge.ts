@@ -1,7 +1,7 @@
 /** A gateway with a bridge in a process of its own, for tests that kill it: `node … NATS_URL BROKER_URL`. Ends with SIGKILL only. */
 import { connectNats } from "../../../../src/engines/nats.js";
 import { createIngest, readMapping, startBridge } from "../../../../src/ingest/index.js";
-import { createRegistry } from "../../../../src/ingest/registry.js";
+import { createRegistry } from "../../../../src/ingest/registry/registry.js";
 import { createLogger } from "../../../../src/platform/logger.js";
 import { createMetrics } from "../../../../src/platform/metrics.js";
 import { ReadModels } from "../../support.js";

@@ -2,7 +2,7 @@
  * What many devices share — their type's definition, their tenant's limits — kept as one object for each, which is changed in place:
  * a change is in force for all devices that hold it at once, however many they are.
  */
-import { BoundedMap } from "../platform/bounded-map.js";
+import { BoundedMap } from "../../platform/bounded-map.js";
 
 export interface SharedFactsOptions<Facts, Document> {
   readonly find: (tenant: string, id: string) => Promise<Document | undefined>;

@@ -1,12 +1,12 @@
 /** For doors whose every request brings its key (HTTP, CoAP): the log-in, counted, and without anything that throws. */
-import { messageOf } from "../platform/errors.js";
-import type { Logger } from "../platform/logger.js";
-import type { Door, IngestCounters } from "./counters.js";
+import { messageOf } from "../../platform/errors.js";
+import type { Logger } from "../../platform/logger.js";
+import type { Door, IngestCounters } from "../counters.js";
 import { login, maySpeak, stillWelcome } from "./device-access.js";
 import type { DeviceAccess, Login } from "./device-access.js";
-import { loginForDevice, speaksFor } from "./gateways/speaks-for.js";
-import { refusal } from "./pipeline/refusal.js";
-import type { Refusal } from "./pipeline/refusal.js";
+import { loginForDevice, speaksFor } from "../gateways/speaks-for.js";
+import { refusal } from "../pipeline/refusal.js";
+import type { Refusal } from "../pipeline/refusal.js";
 import type { Registry } from "./registry.js";
 
 export interface KeyLoginDeps {

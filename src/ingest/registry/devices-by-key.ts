@@ -6,9 +6,9 @@
  * has it was given it for that device of that tenant.
  */
 import { createHash } from "node:crypto";
-import { BoundedMap } from "../platform/bounded-map.js";
-import { Limiter } from "../platform/limiter.js";
-import type { DeviceDocument } from "../projections/index.js";
+import { BoundedMap } from "../../platform/bounded-map.js";
+import { Limiter } from "../../platform/limiter.js";
+import type { DeviceDocument } from "../../projections/index.js";
 import type { DeviceAccess } from "./device-access.js";
 
 export interface DevicesByKeyOptions {

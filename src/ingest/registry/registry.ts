@@ -5,17 +5,17 @@
  */
 import { Events } from "nats";
 import type { NatsConnection } from "nats";
-import { messageOf } from "../platform/errors.js";
-import type { HasHealth, PartHealth, Running } from "../platform/lifecycle.js";
-import type { Logger } from "../platform/logger.js";
-import { subjects } from "../platform/subjects.js";
-import type { DeviceDocument, DeviceTypeDocument, TenantDocument } from "../projections/index.js";
-import { BoundedMap } from "../platform/bounded-map.js";
+import { messageOf } from "../../platform/errors.js";
+import type { HasHealth, PartHealth, Running } from "../../platform/lifecycle.js";
+import type { Logger } from "../../platform/logger.js";
+import { subjects } from "../../platform/subjects.js";
+import type { DeviceDocument, DeviceTypeDocument, TenantDocument } from "../../projections/index.js";
+import { BoundedMap } from "../../platform/bounded-map.js";
 import { accessOf } from "./device-access.js";
 import type { DeviceAccess, TenantAccess, TypeAccess } from "./device-access.js";
 import { createDevicesByKey } from "./devices-by-key.js";
-import { createDevicesOf, createFindNamed } from "./gateways/names.js";
-import type { DevicesOf, FindNamed } from "./gateways/names.js";
+import { createDevicesOf, createFindNamed } from "../gateways/names.js";
+import type { DevicesOf, FindNamed } from "../gateways/names.js";
 import { createKnownTenants } from "./known-tenants.js";
 import { createSharedFacts } from "./shared-facts.js";
 import type { SharedFacts } from "./shared-facts.js";

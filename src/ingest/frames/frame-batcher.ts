@@ -1,10 +1,10 @@
 /** Gathers the readings of many messages into frames, so that they share one acknowledgement. */
-import type { FleetlogError } from "../platform/errors.js";
-import { subjects } from "../platform/subjects.js";
-import type { IngestCounters } from "./counters.js";
+import type { FleetlogError } from "../../platform/errors.js";
+import { subjects } from "../../platform/subjects.js";
+import type { IngestCounters } from "../counters.js";
 import { FrameEncoder, MAX_FRAME_READINGS } from "./frame.js";
-import type { Published, Publisher } from "./publisher.js";
-import type { Reading } from "./reading.js";
+import type { Published, Publisher } from "../jetstream/publisher.js";
+import type { Reading } from "../reading.js";
 
 export interface FrameBatcher {
   /**

@@ -2,9 +2,9 @@
  * The first version of frames, which may still lie in a stream: a byte 1, then UTF-8 JSON: an array of groups
  * `[tenant, device, type, site or 0, flags, reading…]`, a reading being `[receivedAt, timestamp, values]`.
  */
-import type { DeviceId, DeviceTypeId, TenantId } from "../domain/ids.js";
+import type { DeviceId, DeviceTypeId, TenantId } from "../../domain/ids.js";
 import { FLAG_MAINTENANCE } from "./frame-layout.js";
-import type { MetricValue, Reading } from "./reading.js";
+import type { MetricValue, Reading } from "../reading.js";
 
 type TimedValues = readonly [receivedAt: number, timestamp: number, values: Readonly<Record<string, MetricValue>>];
 type Group = readonly [

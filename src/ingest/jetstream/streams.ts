@@ -1,7 +1,7 @@
 /** The streams that ingest fills, created before anything is published: a frame must find its consumers waiting. */
 import { AckPolicy, DiscardPolicy, NatsError, nanos, RetentionPolicy, StorageType } from "nats";
 import type { ConsumerConfig, JetStreamManager, NatsConnection, StreamConfig } from "nats";
-import { lateConsumer, reportConsumer, streams, subjects, usageConsumer } from "../platform/subjects.js";
+import { lateConsumer, reportConsumer, streams, subjects, usageConsumer } from "../../platform/subjects.js";
 
 /** The durable consumers of FLEETLOG_FRAMES. A frame is removed when all of them have acknowledged it. */
 export const frameConsumers = ["writer", "processor", "relay", "rollup"] as const;

@@ -2,14 +2,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { nanos } from "nats";
 import type { ConsumerMessages, JsMsg, NatsConnection } from "nats";
-import { Backoff } from "../platform/backoff.js";
-import { messageOf } from "../platform/errors.js";
-import type { Logger } from "../platform/logger.js";
-import { streams } from "../platform/subjects.js";
+import { Backoff } from "../../platform/backoff.js";
+import { messageOf } from "../../platform/errors.js";
+import type { Logger } from "../../platform/logger.js";
+import { streams } from "../../platform/subjects.js";
 import { openFrame, readingsOf } from "./frame.js";
 import type { FrameView } from "./frame.js";
-import type { FrameConsumer } from "./jetstream.js";
-import type { Reading } from "./reading.js";
+import type { FrameConsumer } from "../jetstream/streams.js";
+import type { Reading } from "../reading.js";
 
 const GIVE_BACK_MS = 500;
 

@@ -15,13 +15,13 @@
  * A group is a run of lines of one device. A new form gets a new version byte; old ones stay readable, because frames
  * outlive the process that wrote them: version 1 (groups of readings as JSON) is made into version 2 when it is opened.
  */
-import type { DeviceId, DeviceTypeId, TenantId } from "../domain/ids.js";
+import type { DeviceId, DeviceTypeId, TenantId } from "../../domain/ids.js";
 import { FrameEncoder } from "./frame-encoder.js";
 import { decodeFirstVersion } from "./frame-v1.js";
 import { FLAG_MAINTENANCE, GROUP_BYTES, HEADER_BYTES, LINE_BYTES, VERSION } from "./frame-layout.js";
-import type { Reading } from "./reading.js";
-import { decodeFields } from "./writer/line-fields.js";
-import { seriesOf } from "./writer/line-protocol.js";
+import type { Reading } from "../reading.js";
+import { decodeFields } from "../writer/line-fields.js";
+import { seriesOf } from "../writer/line-protocol.js";
 
 export { FrameEncoder, MAX_FRAME_READINGS } from "./frame-encoder.js";
 

@@ -1,9 +1,9 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { Calibration, DeviceStatus } from "../domain/device/index.js";
-import type { MetricDefinition, PayloadCodec } from "../domain/device-type/index.js";
-import type { DeviceId, DeviceTypeId, TenantId } from "../domain/ids.js";
-import type { TenantLimits } from "../domain/tenant/index.js";
-import type { DeviceConfiguration, DeviceCredential, DeviceDocument } from "../projections/index.js";
+import type { Calibration, DeviceStatus } from "../../domain/device/index.js";
+import type { MetricDefinition, PayloadCodec } from "../../domain/device-type/index.js";
+import type { DeviceId, DeviceTypeId, TenantId } from "../../domain/ids.js";
+import type { TenantLimits } from "../../domain/tenant/index.js";
+import type { DeviceConfiguration, DeviceCredential, DeviceDocument } from "../../projections/index.js";
 
 /** What the doors need of a device: may it speak, what may it say, what does it still owe. Replaced whole on a change. */
 export interface DeviceAccess {

@@ -2,13 +2,13 @@
  * How good a device's data were, hour by hour, counted in InfluxDB from what is stored: the values of each metric, and
  * those among them that have a flag. docs/reference/quality.md has the formula.
  */
-import type { Influx } from "../engines/influx.js";
-import { FleetlogError } from "../platform/errors.js";
-import { qualityFlags } from "./pipeline/quality/flags.js";
-import type { QualityFlag } from "./pipeline/quality/flags.js";
-import { createInfluxQl, name, ofDevice, within } from "./telemetry/influxql.js";
-import type { Statement } from "./telemetry/influxql.js";
-import { fieldOf, MEASUREMENT, QUALITY } from "./writer/line-protocol.js";
+import type { Influx } from "../../engines/influx.js";
+import { FleetlogError } from "../../platform/errors.js";
+import { qualityFlags } from "../pipeline/quality/flags.js";
+import type { QualityFlag } from "../pipeline/quality/flags.js";
+import { createInfluxQl, name, ofDevice, within } from "./influxql.js";
+import type { Statement } from "./influxql.js";
+import { fieldOf, MEASUREMENT, QUALITY } from "../writer/line-protocol.js";
 
 export interface QualityQuery {
   /** Those that the device may have sent, by the definition of its type. */

@@ -4,10 +4,10 @@
  */
 import { createInbox, Events } from "nats";
 import type { Msg, NatsConnection, NatsError } from "nats";
-import { FleetlogError, messageOf } from "../platform/errors.js";
-import type { HasHealth, PartHealth, Running } from "../platform/lifecycle.js";
-import type { Logger } from "../platform/logger.js";
-import type { IngestCounters } from "./counters.js";
+import { FleetlogError, messageOf } from "../../platform/errors.js";
+import type { HasHealth, PartHealth, Running } from "../../platform/lifecycle.js";
+import type { Logger } from "../../platform/logger.js";
+import type { IngestCounters } from "../counters.js";
 
 /** Called once: without an error when JetStream has stored it; otherwise it may or may not be stored. */
 export type Published = (error?: FleetlogError) => void;

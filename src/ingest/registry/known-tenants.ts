@@ -2,7 +2,7 @@
  * Whether there is such a tenant, for doors where any name may be claimed: what is kept for each tenant is bounded by
  * their number only if those that do not exist are none. A tenant that was there once is never gone.
  */
-import { BoundedMap } from "../platform/bounded-map.js";
+import { BoundedMap } from "../../platform/bounded-map.js";
 
 /**
  * Whose the refusals are that claim a tenant there is not: one name for them all, which no tenant and no device can have

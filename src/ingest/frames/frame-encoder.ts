@@ -1,7 +1,7 @@
 /** Puts frames together, line by line, in memory that is used again and again. */
 import { FLAG_MAINTENANCE, GROUP_BYTES, HEADER_BYTES, LINE_BYTES, VERSION } from "./frame-layout.js";
-import type { Reading } from "./reading.js";
-import { pointOf } from "./writer/line-protocol.js";
+import type { Reading } from "../reading.js";
+import { pointOf } from "../writer/line-protocol.js";
 
 /**
  * Also the bound under which a message of many readings is cut. Reached only while JetStream is busy with the frames
