@@ -40,9 +40,9 @@ describe("the rules themselves", () => {
       "src/domain/ids.ts imports src/platform/ids.ts: domain may not import platform",
     ]);
     expect(
-      objections("src/ingest/registry/registry.ts", 'import { find } from "../projections/device/queries.js";'),
+      objections("src/ingest/registry/registry.ts", 'import { find } from "../../projections/device/queries.js";'),
     ).toEqual([
-      "src/ingest/registry.ts imports src/projections/device/queries.ts: ingest may import projections through its index.ts only",
+      "src/ingest/registry/registry.ts imports src/projections/device/queries.ts: ingest may import projections through its index.ts only",
     ]);
     expect(objections("src/graphql/context.ts", 'import { connect } from "../engines/nats.js";')).toEqual([
       "src/graphql/context.ts imports src/engines/nats.ts: graphql may only import types of engines, and takes the thing as an argument",
